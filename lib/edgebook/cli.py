@@ -1,0 +1,129 @@
+"""edgebook run | report | pick | params | doctor"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgebook.errors import BadInput
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Which lightweight version of this network should ship?")
+Run = Annotated[str, typer.Argument(help="name of a run, the folder under reports/")]
+
+
+@app.command()
+def run(
+    preset: Annotated[Path, typer.Argument(help="params/quick.yaml, or just quick")],
+    only: Annotated[list[str], typer.Option(help="only this notebook (repeat for more)")] = [],  # noqa: B006
+    set_: Annotated[list[str], typer.Option("--set", help="notebook.parameter=value, or shared.parameter=value")] = [],  # noqa: B006
+    name: Annotated[str | None, typer.Option(help="name of the run; the preset's when left out")] = None,
+    fresh: Annotated[bool, typer.Option(help="execute again what is already done")] = False,
+    dry_run: Annotated[bool, typer.Option(help="list executions and files, start nothing")] = False,
+) -> None:
+    """Run a preset: notebooks, pages, index. What is done already is found again; what was stopped goes on."""
+    from edgebook import run as runner
+    from edgebook.lab import reports_dir
+
+    name = name or preset.stem
+    if dry_run:
+        for execution in runner.plan(runner.read_preset(preset, set_), name, only):
+            print(f"{execution.name}  ->  {reports_dir() / name / 'pages' / execution.name}.html")
+        return
+    failures = runner.run_preset(preset, run=name, only=only, overrides=set_, fresh=fresh)
+    _report(name)
+    if failures:
+        print(f"edgebook: {failures} failed; the index says which and why", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _report(name: str) -> None:
+    from edgebook.lab import reports_dir
+    from edgebook.report import html
+
+    print(html.index(reports_dir() / name))
+
+
+@app.command()
+def report(name: Run = "quick") -> None:
+    """Make a run's index, rows.jsonl and rows.csv again from its rows."""
+    _report(name)
+
+
+@app.command()
+def pick(
+    name: Run = "quick",
+    task: Annotated[str | None, typer.Option(help="only this data set")] = None,
+    model: Annotated[str | None, typer.Option(help="only this architecture")] = None,
+    runtime: Annotated[str | None, typer.Option(help="only this runtime")] = None,
+    max_loss: Annotated[float, typer.Option(help="validation score that may be lost to the baseline")] = 0.005,
+    max_size_kb: Annotated[float | None, typer.Option(help="largest file, kB (1,000 bytes)")] = None,
+    max_latency_ms: Annotated[float | None, typer.Option(help="slowest median call, ms")] = None,
+) -> None:
+    """Name what to ship, for every task and model of a run: chosen on validation, the test score beside it."""
+    from edgebook.lab import reports_dir
+    from edgebook.report import choose
+    from edgebook.rows import read_rows
+
+    rows = [r for r in read_rows(reports_dir() / name) if task in (None, r["task"]) and model in (None, r["model"])]
+    pairs = sorted({(row["task"], row["model"]) for row in rows})
+    if not pairs:
+        raise BadInput(f"{name}: no rows of task {task!r} and model {model!r}")
+    limits = {"max_loss": max_loss, "max_latency_ms": max_latency_ms, "runtime": runtime}
+    limits["max_size_bytes"] = None if max_size_kb is None else int(max_size_kb * 1000)
+    for pair in pairs:
+        own = [row for row in rows if (row["task"], row["model"]) == pair]
+        print(f"{pair[0]} {pair[1]}: {choose.answer(own, **limits)}")
+        if chosen := choose.choose(own, **limits):
+            print(f"  {reports_dir() / name / chosen['artifact']}")
+
+
+@app.command()
+def params(notebook: Annotated[str | None, typer.Argument(help="a notebook's stem; all when left out")] = None) -> None:
+    """The parameters of a notebook with type, default and meaning."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from edgebook.params import notebook_defaults, reference
+
+    defaults = notebook_defaults(notebook) if notebook else {}
+    table = Table("parameter", "default", "allowed", "meaning", show_edge=False)
+    for line in reference(list(defaults) or None):
+        unit = f" [{line['unit']}]" if line["unit"] else ""
+        default = str(defaults.get(line["name"], ""))
+        cells = (line["name"], default, line["type"], line["meaning"] + unit)
+        table.add_row(*(cell.replace("[", r"\[") for cell in cells))
+    Console().print(table)
+
+
+@app.command()
+def doctor() -> None:
+    """What is here: the machine, each runtime with its versions or why it is absent, the data sets."""
+    from edgebook import runtimes
+    from edgebook.measure import machine
+    from edgebook.store import store_dir
+    from edgebook.tasks import TASKS, load_task
+
+    for key, value in machine.describe().items():
+        print(f"{key:>14}: {', '.join(value) if isinstance(value, list) else value}")
+    for name in runtimes.RUNTIMES:
+        reason = runtimes.missing(name)
+        print(f"{name:>14}: {reason or ', '.join(f'{k} {v}' for k, v in runtimes.versions(name).items())}")
+    for name in TASKS:
+        try:
+            task = load_task(name)
+            print(f"{name:>14}: {len(task.x_train)} train, {len(task.x_val)} validation, {len(task.x_test)} test")
+        except BadInput as error:
+            print(f"{name:>14}: {error}")
+    print(f"{'store':>14}: {store_dir()}")
+
+
+def main() -> None:
+    """The command line; what the user got wrong is one line and exit code 2."""
+    try:
+        app()
+    except BadInput as error:
+        print(f"edgebook: {error}", file=sys.stderr)
+        sys.exit(2)

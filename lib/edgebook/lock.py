@@ -1,0 +1,75 @@
+"""One machine-wide lock with two sides: many may train, one may measure, never both.
+
+Kernel locks on two files: they end with the process, however it dies. A measurer takes the gate first, so
+trainers (who pass the gate at every epoch) let it in after one epoch at most.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+_shared_depth = 0  # the shared side may be entered again by the process that holds it
+
+
+def _folder() -> Path:
+    folder = Path(os.environ.get("EDGEBOOK_LOCK", Path(tempfile.gettempdir()) / "edgebook-lock"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _open(name: str) -> IO[str]:
+    path = _folder() / name
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    return os.fdopen(descriptor, "r+")
+
+
+def _take(file: IO[str], mode: int, waiting_for: str) -> None:
+    """Lock `file`; say on stderr who is waited for when it does not come at once."""
+    try:
+        fcntl.flock(file, mode | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"edgebook: waiting for {file.read().strip() or waiting_for}", file=sys.stderr, flush=True)
+        fcntl.flock(file, mode)
+
+
+@contextmanager
+def training() -> Iterator[None]:
+    """Hold the shared side; leave it often (every epoch), or a measurer waits for long."""
+    global _shared_depth
+    if _shared_depth:
+        yield
+        return
+    with _open("gate") as gate, _open("floor") as floor:
+        _take(gate, fcntl.LOCK_SH, "a measurement")
+        _take(floor, fcntl.LOCK_SH, "a measurement")
+        fcntl.flock(gate, fcntl.LOCK_UN)
+        _shared_depth += 1
+        try:
+            yield
+        finally:
+            _shared_depth -= 1
+
+
+@contextmanager
+def measuring(who: str) -> Iterator[None]:
+    """Hold the exclusive side: nothing else of this project computes on this machine. Raises when this process trains."""
+    if _shared_depth:
+        raise RuntimeError("this process still holds the training side of the lock")
+    with _open("gate") as gate, _open("floor") as floor:
+        _take(gate, fcntl.LOCK_EX, "another measurement")
+        gate.truncate(0)
+        gate.seek(0)
+        gate.write(f"{who} (process {os.getpid()}), which measures")
+        gate.flush()
+        _take(floor, fcntl.LOCK_EX, "training to end its epoch")
+        try:
+            yield
+        finally:
+            gate.truncate(0)

@@ -1,0 +1,1 @@
+"""Figures of a file: scored, timed, weighed, in its own runtime."""

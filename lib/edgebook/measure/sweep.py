@@ -1,0 +1,128 @@
+"""The files of one execution: export, one measuring session, rows."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgebook import rows, runtimes
+from edgebook.errors import Unsupported
+from edgebook.lab import Lab, Point, one_line, point_id
+from edgebook.measure import figures, machine
+from edgebook.measure.session import Measured, measure_files
+from edgebook.models.counts import count_macs, count_params
+from edgebook.runtimes import Artifact, Quant
+from edgebook.train import infer
+
+
+def measure(lab: Lab) -> list[dict[str, Any]]:
+    """Export every point to every runtime, score and time all files in one session, write and return the rows:
+    one for every point x runtime x number format, the float baseline of each runtime first.
+    """
+    found = [
+        _exported(lab, point, runtime, quant) for point in lab.points for quant in point.quants for runtime in lab["runtimes"]
+    ]
+    ready = [(row, artifact) for row, _, artifact in found if artifact]
+    splits = {"val": lab.task.x_val.numpy(), "test": lab.task.x_test.numpy()}
+    measured = measure_files(
+        [artifact for _, artifact in ready], splits, seconds=lab["measure_s"], threads=lab["threads"], who=lab.execution
+    )
+    session, context = rows.short_id(lab.execution, time.time()), machine.describe()
+    by_row = {row["row_id"]: result for (row, _), result in zip(ready, measured, strict=True)}
+    bases = {
+        row["runtime"]: row["row_id"] for row, point, _ in found if point.family == "baseline" and row["precision"] == "fp32"
+    }
+    float_outputs = infer(lab.points[0].model, lab.task.x_test).numpy()
+    for row, point, _ in found:
+        row |= {"baseline_id": bases.get(row["runtime"]), "session": session, "machine": context, "device": "host"}
+        if row["row_id"] in by_row:
+            _fill(row, by_row[row["row_id"]], by_row.get(row["baseline_id"]), lab, point, float_outputs)
+    sizes = {row["row_id"]: row["size_bytes"] for row, _, _ in found}
+    for row, _, _ in found:
+        if row["size_bytes"] and sizes.get(row["baseline_id"]):
+            row["compression_ratio"] = sizes[row["baseline_id"]] / row["size_bytes"]
+    _save_samples(lab, by_row, found)
+    rows.write_rows(lab.run_dir / "rows" / f"{lab.execution}.jsonl", [row for row, _, _ in found])
+    return [row for row, _, _ in found]
+
+
+def _exported(lab: Lab, point: Point, runtime: str, quant: Quant | None) -> tuple[dict[str, Any], Point, Artifact | None]:
+    """A row that says who and what was asked, and the file when it could be made."""
+    precision = quant.precision if quant else "fp32"
+    asked = {
+        **point.asked,
+        **({k: v for k, v in runtimes.describe(quant).items() if v not in (None, ())} if quant else {}),
+    }
+    method = point.method if not quant else f"{point.method}+{precision}" if point.method != "baseline" else precision
+    same = rows.short_id(point_id(lab, point), asked)
+    row = rows.new_row(
+        run=lab["run"], notebook=lab.notebook, execution=lab.execution, point_id=same, task=lab.task.name,
+        row_id=rows.short_id(lab.execution, same, runtime, precision, lab["threads"], lab["seed"]),
+        model=lab["model"], family=point.family, method=method, label=point.label, seed=lab["seed"], asked=asked,
+        runtime=runtime, precision=precision, threads=lab["threads"], batch_size=1, commit=machine.commit(),
+        started_at=point.started_at, duration_s=point.duration_s, extra=dict(point.extra), parent_id=point.parent,
+        status="failed" if point.error else "ok", error=point.error,
+    )  # fmt: skip
+    if point.error:
+        return row, point, None
+    row |= {"n_params": count_params(point.model), "macs": count_macs(point.model, lab.task.input_shape)}
+    row |= {"checkpoint": getattr(point.model, "key", None)}
+    try:
+        path = lab.run_dir / "artifacts" / lab.execution / row["row_id"]
+        artifact = runtimes.export(point.model, lab.task, path, runtime=runtime, quant=quant)
+    except Exception as error:  # a file that cannot be made is a row with its reason
+        row |= {"status": "unsupported" if isinstance(error, Unsupported) else "failed", "error": one_line(error)}
+        return row, point, None
+    row |= {"artifact": str(artifact.path.relative_to(lab.run_dir)), "sha256": _sha256(artifact.path)}
+    row |= {"versions": runtimes.versions(runtime), **figures.sizes(artifact)}
+    return row, point, artifact
+
+
+def _sha256(path: Path) -> str:
+    import hashlib
+
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _fill(row: dict, measured: Measured, base: Measured | None, lab: Lab, point: Point, float_outputs: np.ndarray) -> None:
+    """The measured columns of one row; a file that failed half-way keeps what it showed and says why."""
+    labels = {"val": lab.task.y_val.numpy(), "test": lab.task.y_test.numpy()}
+    row["rss_bytes"] = measured.rss_bytes
+    if measured.error:
+        row |= {"status": "failed", "error": measured.error}
+    if measured.outputs.keys() >= {"val", "test"}:
+        own = infer(point.model, lab.task.x_test).numpy()
+        _merge(row, figures.quality(measured, labels))
+        row |= {
+            "fidelity": figures.same_answers(measured, own),
+            "agreement": figures.same_answers(measured, float_outputs),
+        }
+        if base and base.outputs.keys() >= {"test"}:
+            row |= figures.against_baseline(measured, base, labels)
+    _merge(row, figures.latency(measured))
+    if base:
+        row |= figures.speed(measured, base)
+        row["extra"]["baseline_drift"] = figures.drift(base)
+
+
+def _merge(row: dict, values: dict) -> None:
+    row |= {**values, "extra": {**row["extra"], **values.get("extra", {})}}
+
+
+def _save_samples(lab: Lab, by_row: dict[str, Measured], found: list) -> None:
+    """Test outputs (fp16), scored items and block medians of every row, in one .npz an execution."""
+    arrays: dict[str, np.ndarray] = {"labels": lab.task.y_test.numpy().astype(np.int16)}
+    for row_id, measured in by_row.items():
+        if "test" in measured.outputs:
+            arrays[f"{row_id}.outputs"] = measured.outputs["test"].astype(np.float16)
+            arrays[f"{row_id}.items"] = measured.items["test"].astype(np.int32)
+        arrays[f"{row_id}.blocks_ms"] = np.array(measured.blocks_p50, np.float32)
+    path = lab.run_dir / "samples" / f"{lab.execution}.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, **arrays)
+    for row, _, _ in found:
+        if row["row_id"] in by_row:
+            row["samples"] = str(path.relative_to(lab.run_dir))

@@ -1,0 +1,133 @@
+"""The result row: one file x runtime x device x threads x batch_size x seed. Its column names are a public contract."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+from edgebook.errors import BadInput
+
+SCHEMA = 1
+STATUSES = ("ok", "failed", "unsupported", "skipped")
+
+COLUMNS: dict[str, str] = {
+    # who
+    "schema": "version of this table",
+    "run": "name of the run, the folder under reports/",
+    "notebook": "the notebook's stem",
+    "execution": "notebook--task-model--s<seed>",
+    "row_id": "this row, unique in a run",
+    "point_id": "the same settings, any seed",
+    "parent_id": "row of the file this one was made from",
+    "baseline_id": "row this one is compared with",
+    "task": "data set",
+    "model": "architecture",
+    "family": "colour and legend: baseline, prune, quantize, distill, scratch, ...",
+    "method": "what was done, in order: prune-l2+int8-static",
+    "label": "short name for people",
+    "seed": "seed of training and of every random choice",
+    # asked
+    "asked": "the parameters of this point (object)",
+    # quality
+    "metric": "what score is: accuracy",
+    "score": "test score of the exported file, higher is better",
+    "score_lo": "lower end of its 95 % Wilson interval",
+    "score_hi": "upper end",
+    "val_score": "the same on validation: everything is chosen by it",
+    "n_test": "test items scored",
+    "delta": "score minus the baseline's, on the same items",
+    "delta_lo": "lower end of its 95 % paired interval",
+    "delta_hi": "upper end",
+    "verdict": "same, better, worse or cannot tell (margin 0.5 points)",
+    "fidelity": "same answers as its own PyTorch model, share of items",
+    "agreement": "same answers as the float baseline, share of items",
+    # cost
+    "n_params": "parameters of the PyTorch model",
+    "macs": "multiply-accumulates of one item (1 MAC = 2 FLOPs)",
+    "size_bytes": "everything the file needs to run, on disk",
+    "size_zip_bytes": "the same, deflated",
+    "size_packed_bytes": "weights bit-packed, storage only",
+    "arena_bytes": "working memory by the runtime's own plan",
+    "rss_bytes": "peak memory of the process, less an empty one",
+    "latency_ms_p50": "median of one call, one batch",
+    "latency_ms_p90": "90th percentile",
+    "latency_lo": "lower end of the median's 95 % bootstrap interval, ms",
+    "latency_hi": "upper end, ms",
+    "latency_ms_est": "estimated by a model of the hardware, not measured",
+    "speedup": "baseline's latency in the same runtime / this latency, paired blocks",
+    "speedup_lo": "lower end of its 95 % interval",
+    "speedup_hi": "upper end",
+    "speed_verdict": "same, faster, slower, cannot tell or unstable (margin 3 %)",
+    "compression_ratio": "baseline's size in the same runtime / this size",
+    # where
+    "artifact": "path of the file, relative to the run's folder",
+    "sha256": "of the file",
+    "checkpoint": "store key of the PyTorch model",
+    "samples": ".npz beside the rows: test outputs as fp16, item scores, block medians",
+    "session": "measuring session: latencies compare inside one only",
+    "runtime": "onnx, litert, torch, ...",
+    "precision": "number format of the file: fp32, fp16, int8-dynamic, int8-static, ...",
+    "device": "where it ran: host, or a name of devices.yaml",
+    "threads": "runtime threads",
+    "batch_size": "items a call",
+    "n_repeats": "timed calls",
+    "versions": "library versions (object)",
+    "commit": "git commit of the workbook",
+    "machine": "CPU, flags, governor, load (object)",
+    # when
+    "started_at": "UTC, ISO 8601",
+    "duration_s": "seconds to make this point (train, export), measuring not counted",
+    "status": "ok, failed (error says why), unsupported (by this target) or skipped (runtime absent)",
+    "error": "one line",
+    "extra": "anything else (object)",
+}
+
+
+def new_row(**values: Any) -> dict[str, Any]:
+    """A row with every column: the given values, None elsewhere. Raises KeyError for a name that is no column."""
+    unknown = values.keys() - COLUMNS.keys()
+    if unknown:
+        raise KeyError(f"no such column: {', '.join(sorted(unknown))}")
+    return {**dict.fromkeys(COLUMNS), "schema": SCHEMA, "status": "ok", "asked": {}, "extra": {}, **values}
+
+
+def short_id(*parts: Any) -> str:
+    """12 hex digits, the same for the same parts in every process."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Replace `path` whole or not at all, also when the process dies half-way."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    draft.write_text(text, encoding="utf-8")
+    os.replace(draft, path)
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Replace the .jsonl at `path` atomically, one row a line."""
+    write_text_atomically(path, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a .jsonl file, or of all in a run's folder. Raises BadInput when there are none to read."""
+    path = Path(path)
+    files = sorted((path / "rows").glob("*.jsonl")) if path.is_dir() else [path]
+    if not files or not all(file.is_file() for file in files):
+        raise BadInput(f"{path}: no rows here; `edgebook run params/quick.yaml` makes some")
+    return [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def flatten(row: dict[str, Any]) -> dict[str, Any]:
+    """The row for a CSV: objects become dotted columns, `asked.pruning_ratio`, `extra.threads`."""
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, dict):
+            flat.update({f"{name}.{key}": inner for key, inner in value.items()})
+        elif name not in ("asked", "extra", "versions", "machine"):
+            flat[name] = value
+    return flat

@@ -1,0 +1,134 @@
+"""Model -> file -> predict: one module a runtime, named in RUNTIMES.
+
+A runtime module has `EXTENSION`, `LIBRARIES`, `PRECISIONS`, `convert(model, x, path)` (the float file),
+`quantize(float_path, path, quant, items)` (other precisions, from the float file), `preload()` and
+`load(path, threads=) -> Program`; optionally `inspect(path) -> dict` and `arena_bytes(path) -> int`.
+Loading imports numpy and the one runtime only: that side runs on a board as it is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from edgebook.errors import BadInput, Unsupported, pick
+
+RUNTIMES = {
+    "onnx": "edgebook.runtimes.onnx",
+    "litert": "edgebook.runtimes.litert",
+    "torch": "edgebook.runtimes.torch",
+}
+
+
+@dataclass(frozen=True)
+class Quant:
+    """How a file's numbers are made: what a runtime's `quantize` gets. Ranges come from training items only."""
+
+    precision: str = "int8-static"
+    granularity: str = "channel"  # or tensor: one scale a layer
+    symmetric: bool = True  # of the weights
+    algorithm: str = "minmax"
+    n_calibration: int = 256
+    seed: int = 0
+    reduce_range: bool = False
+    per_layer: tuple[tuple[str, str], ...] = ()
+    ranges: tuple | None = None
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file that ships."""
+
+    path: Path
+    runtime: str
+    precision: str
+
+    @property
+    def files(self) -> list[Path]:
+        """The file and all that it needs to run: weights beside it (`x.onnx.data`), a sidecar (`x.json`)."""
+        beside = [self.path.with_name(self.path.name + ".data"), self.path.with_suffix(".json")]
+        return [self.path, *(file for file in beside if file.exists())]
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(file.stat().st_size for file in self.files)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A loaded file: `put` an input (1, ...) in place, `invoke` (the runtime's own call, what is timed), `get` (1, n)."""
+
+    put: Callable[[np.ndarray], None]
+    invoke: Callable[[], Any]
+    get: Callable[[], np.ndarray]
+    input_shape: tuple[int, ...]  # of one item
+    any_batch: bool = False  # `put` takes more than one item
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Float outputs (n, n_outputs) for float inputs (n, ...)."""
+        parts = [x] if self.any_batch else [x[i : i + 1] for i in range(len(x))]
+        outputs = []
+        for part in parts:
+            self.put(part)
+            self.invoke()
+            outputs.append(np.array(self.get(), dtype=np.float32))
+        return np.concatenate(outputs)
+
+
+def runtime(name: str) -> ModuleType:
+    """The module of a runtime. Raises BadInput for an unknown name."""
+    return importlib.import_module(pick(RUNTIMES, name, "runtime"))
+
+
+def missing(name: str) -> str | None:
+    """Why a runtime cannot be used here, or None when it can."""
+    for library in runtime(name).LIBRARIES:
+        try:
+            importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            return f"{library} is not installed (it has no wheel for every platform)"
+    return None
+
+
+def versions(name: str) -> dict[str, str]:
+    """The versions of the libraries that make and run a runtime's files."""
+    return {library: importlib.metadata.version(library) for library in runtime(name).LIBRARIES}
+
+
+def runtime_of(path: Path) -> str:
+    """The runtime that a file belongs to, by its extension. Raises BadInput for an unknown one."""
+    known = {runtime(name).EXTENSION: name for name in RUNTIMES if name != "torch"}
+    if path.suffix not in known:
+        raise BadInput(f"{path}: extension {path.suffix!r} is unknown; allowed: {', '.join(sorted(known))}")
+    return known[path.suffix]
+
+
+def check(name: str, quant: Quant | None) -> None:
+    """Raises BadInput when this runtime knows no such precision, Unsupported when its library is absent."""
+    precision = quant.precision if quant else "fp32"
+    if precision not in runtime(name).PRECISIONS:
+        raise Unsupported(f"{name} has no {precision}; it has {', '.join(runtime(name).PRECISIONS)}")
+    if reason := missing(name):
+        raise Unsupported(f"{name}: {reason}")
+
+
+def export(model, task, path: Path, *, runtime: str, quant: Quant | None = None) -> Artifact:
+    """The model as a file of `runtime` at `path` (its extension is set here). The store keeps each file: integer files
+    come from the stored float file, and no model is converted twice. Raises Unsupported with the reason.
+    """
+    from edgebook.runtimes import files
+
+    check(runtime, quant)
+    return files.export(model, task, path, runtime_name=runtime, quant=quant)
+
+
+def describe(quant: Quant | None) -> dict[str, Any]:
+    """The quant as plain data, for a row's `asked`."""
+    return asdict(quant) if quant else {"precision": "fp32"}

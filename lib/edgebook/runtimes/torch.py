@@ -1,0 +1,46 @@
+"""PyTorch eager: the reference, not something that ships."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from edgebook.runtimes import Program
+
+EXTENSION = ".pt"
+LIBRARIES = ("torch",)
+PRECISIONS = ("fp32",)
+
+
+def convert(model, x, path: Path) -> None:
+    """The store's own format: small, and loads with `weights_only=True`."""
+    from edgebook.store import save
+
+    save(model, path)
+
+
+def preload() -> None:
+    """Import the runtime: the memory that it takes before any file is loaded is not the file's."""
+    import edgebook.store  # noqa: F401
+
+
+def load(path: Path, *, threads: int = 1) -> Program:
+    """Runs the model eagerly in inference mode."""
+    import torch
+
+    from edgebook.store import load as load_model
+
+    torch.set_num_threads(threads)
+    model, slot = load_model(path), {}
+    if model.spec["input_shape"] and len(model.spec["input_shape"]) == 3:
+        model.to(memory_format=torch.channels_last)
+
+    def put(x: np.ndarray) -> None:
+        slot["x"] = torch.from_numpy(np.ascontiguousarray(x))
+
+    def invoke() -> None:
+        with torch.inference_mode():
+            slot["y"] = model(slot["x"])
+
+    return Program(put, invoke, lambda: slot["y"].numpy(), tuple(model.spec["input_shape"]), any_batch=True)
