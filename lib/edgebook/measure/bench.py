@@ -2,7 +2,8 @@
 
 Stand-alone: numpy and one runtime are all it imports, so the package can be copied to a board and started over SSH:
 `python -m edgebook.measure.bench onnx model.onnx --threads 1` reads one JSON command a line and answers with one.
-Commands: {"do": "score", "x": x.npy, "y": out.npy}, {"do": "warm"}, {"do": "time", "seconds": 0.02}, {"do": "memory"}.
+Commands: {"do": "score", "x": x.npy, "y": out.npy}, {"do": "warm"}, {"do": "time", "seconds": 0.02}, {"do": "memory"},
+{"do": "inspect"}.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgebook.errors import BadInput
 from edgebook.runtimes import Program, runtime
 
 
@@ -69,10 +71,24 @@ def time_block(program: Program, command: dict) -> dict:
     return {"p50_ms": float(np.median(calls)) / 1e6, "p90_ms": float(np.quantile(calls, 0.9)) / 1e6, "n": len(calls)}
 
 
+def inspect(module, path: Path) -> dict:
+    """What the runtime module tells about the file; the reason when it cannot: a figure less, not a failed file."""
+    try:
+        return {"found": module.inspect(path) if hasattr(module, "inspect") else {}}
+    except Exception as error:
+        return {"found": {"not_inspected": f"{type(error).__name__}: {error}"[:200]}}
+
+
 def pin(threads: int) -> None:
     """Keep this process on as many cores as it has threads, the last ones: the first is where interrupts land."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
+
+
+def one_line(error: Exception) -> str:
+    """The first line of an error, with its type unless the message was written for the user."""
+    words = (str(error).splitlines() or [""])[0]
+    return (words if isinstance(error, BadInput) else f"{type(error).__name__}: {words}")[:300]
 
 
 def main() -> None:
@@ -100,6 +116,7 @@ def main() -> None:
             "warm": warm,
             "time": time_block,
             "memory": lambda *_: {"rss_bytes": peak_bytes() - empty},
+            "inspect": lambda *_: inspect(module, arguments.path),
         }
         for line in sys.stdin:
             command = json.loads(line)
@@ -107,7 +124,7 @@ def main() -> None:
                 pin(arguments.threads)
             answer(ok=True, **commands[command["do"]](program, command))
     except Exception as error:  # whatever a runtime raises becomes one line for the row
-        answer(ok=False, error=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:300])
+        answer(ok=False, error=one_line(error))
         sys.exit(1)
 
 

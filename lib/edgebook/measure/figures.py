@@ -79,6 +79,20 @@ def drift(base: Measured) -> float | None:
     return float(np.median(base.blocks_p50[-quarter:]) / np.median(base.blocks_p50[:quarter]) - 1)
 
 
+def inside(measured: Measured) -> dict[str, Any]:
+    """What the runtime tells about the file, for `extra`: its slowest three layers, not all of them."""
+    keys = ("n_nodes", "n_quantize", "int8_nodes", "int8_time", "quantize_time", "ops", "not_inspected")
+    more = {key: measured.found[key] for key in keys if key in measured.found}
+    if layers := measured.found.get("layers"):
+        more["slowest_layers"] = layers[:3]
+    return {"extra": more}
+
+
+def merge(row: dict, values: dict) -> None:
+    """Put `values` into the row; what they have in `extra` joins what is there."""
+    row |= {**values, "extra": {**row["extra"], **values.get("extra", {})}}
+
+
 def sizes(artifact: Artifact) -> dict[str, Any]:
     """Bytes of all that the file needs, on disk and deflated."""
     zipped = sum(len(zlib.compress(file.read_bytes(), 9)) for file in artifact.files)

@@ -10,6 +10,7 @@ import json
 import os
 import random
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,8 @@ class Measured:
     blocks_p90: list[float] = field(default_factory=list)
     n_calls: int = 0
     steady: bool = True
+    found: dict = field(default_factory=dict)  # what the runtime's `inspect` tells: plain data
+    transposed: bool = False  # the file wants channels last, the task's items were turned
 
 
 class Worker:
@@ -74,6 +77,8 @@ class Worker:
 
     def _last_words(self) -> str:
         code = self.process.wait()
+        if code < 0:
+            return f"killed by {signal.Signals(-code).name}; the file is corrupt or its runtime cannot run it"
         self.errors.seek(0)
         words = self.errors.read().decode(errors="replace").strip().splitlines()
         return f"exit {code}{', ' + words[-1][:200] if words else ''}"
@@ -127,18 +132,29 @@ def subset(n: int) -> np.ndarray:
 def _score(worker: Worker, result: Measured, splits: dict, inputs: dict, prefix: Path) -> None:
     """Memory first (scoring maps the whole split), then one warm call tells slow runtimes, then every split."""
     shape = tuple(worker.ask()["input_shape"])
-    for x in splits.values():
-        if shape != x.shape[1:]:
-            raise ValueError(f"the file's input is {shape}, the task's {x.shape[1:]}")
+    result.transposed = any(_must_turn(shape, x.shape[1:]) for x in splits.values())
     worker.ask(do="warm", seconds=0.05)
     result.rss_bytes = worker.ask(do="memory")["rss_bytes"]
     slow = worker.ask(do="time", seconds=0.02)["p50_ms"] > SLOW_MS and result.artifact.runtime != "torch"
     for split, x in splits.items():
         result.items[split] = subset(len(x)) if slow else np.arange(len(x))
-        source = _save(prefix.with_suffix(f".{split}.x.npy"), x[result.items[split]]) if slow else inputs[split]
+        source = inputs[split]
+        if slow or result.transposed:
+            own = x[result.items[split]]
+            source = _save(prefix.with_suffix(f".{split}.x.npy"), np.moveaxis(own, 1, -1) if result.transposed else own)
         target = prefix.with_suffix(f".{split}.npy")
         worker.ask(do="score", x=str(source), y=str(target))
         result.outputs[split] = np.load(target)
+    result.found = worker.ask(do="inspect")["found"]
+
+
+def _must_turn(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether the file takes (H, W, C) where the task has (C, H, W). Raises ValueError when no transpose helps either."""
+    if shape == wanted:
+        return False
+    if len(wanted) > 1 and shape == (*wanted[1:], wanted[0]):
+        return True
+    raise ValueError(f"the file's input is {shape}, the task's {wanted}; allowed: that, or its channels last")
 
 
 def _time(workers: dict[int, Worker], found: list[Measured], *, seconds: float, n_rounds: int) -> None:

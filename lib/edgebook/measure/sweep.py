@@ -11,7 +11,7 @@ import numpy as np
 from edgebook import rows, runtimes
 from edgebook.errors import Unsupported
 from edgebook.lab import Lab, Point, one_line, point_id
-from edgebook.measure import figures, machine
+from edgebook.measure import figures, flags, machine
 from edgebook.measure.session import Measured, measure_files
 from edgebook.models.counts import count_macs, count_params
 from edgebook.runtimes import Artifact, Quant
@@ -44,6 +44,7 @@ def measure(lab: Lab) -> list[dict[str, Any]]:
     for row, _, _ in found:
         if row["size_bytes"] and sizes.get(row["baseline_id"]):
             row["compression_ratio"] = sizes[row["baseline_id"]] / row["size_bytes"]
+        row["extra"]["flags"] = flags.flags(row)
     _save_samples(lab, by_row, found)
     rows.write_rows(lab.run_dir / "rows" / f"{lab.execution}.jsonl", [row for row, _, _ in found])
     return [row for row, _, _ in found]
@@ -95,21 +96,18 @@ def _fill(row: dict, measured: Measured, base: Measured | None, lab: Lab, point:
         row |= {"status": "failed", "error": measured.error}
     if measured.outputs.keys() >= {"val", "test"}:
         own = infer(point.model, lab.task.x_test).numpy()
-        _merge(row, figures.quality(measured, labels))
+        figures.merge(row, figures.quality(measured, labels))
         row |= {
             "fidelity": figures.same_answers(measured, own),
             "agreement": figures.same_answers(measured, float_outputs),
         }
         if base and base.outputs.keys() >= {"test"}:
             row |= figures.against_baseline(measured, base, labels)
-    _merge(row, figures.latency(measured))
+    figures.merge(row, figures.latency(measured))
+    figures.merge(row, figures.inside(measured))
     if base:
         row |= figures.speed(measured, base)
         row["extra"]["baseline_drift"] = figures.drift(base)
-
-
-def _merge(row: dict, values: dict) -> None:
-    row |= {**values, "extra": {**row["extra"], **values.get("extra", {})}}
 
 
 def _save_samples(lab: Lab, by_row: dict[str, Measured], found: list) -> None:

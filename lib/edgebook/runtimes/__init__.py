@@ -104,7 +104,7 @@ def versions(name: str) -> dict[str, str]:
 
 def runtime_of(path: Path) -> str:
     """The runtime that a file belongs to, by its extension. Raises BadInput for an unknown one."""
-    known = {runtime(name).EXTENSION: name for name in RUNTIMES if name != "torch"}
+    known = {runtime(name).EXTENSION: name for name in reversed(RUNTIMES) if name != "torch"}  # the first of two wins
     if path.suffix not in known:
         raise BadInput(f"{path}: extension {path.suffix!r} is unknown; allowed: {', '.join(sorted(known))}")
     return known[path.suffix]

@@ -64,6 +64,13 @@ def preload() -> None:
     from ai_edge_litert import interpreter  # noqa: F401
 
 
+def inspect(path: Path) -> dict:
+    """What is in the file and how it runs; see `litert_inspect`."""
+    from edgebook.runtimes import litert_inspect
+
+    return litert_inspect.inspect(path)
+
+
 def load(path: Path, *, threads: int = 1) -> Program:
     """An interpreter with XNNPACK; integer inputs and outputs are converted by the file's own scales, outside invoke."""
     from ai_edge_litert.interpreter import Interpreter

@@ -80,6 +80,13 @@ def preload() -> None:
     import onnxruntime  # noqa: F401
 
 
+def inspect(path: Path) -> dict:
+    """What is in the file and how it runs; see `onnx_inspect`."""
+    from edgebook.runtimes import onnx_inspect
+
+    return onnx_inspect.inspect(path)
+
+
 def load(path: Path, *, threads: int = 1) -> Program:
     """A session with its input and output bound in place, so that the timed call copies nothing."""
     import onnxruntime as ort
