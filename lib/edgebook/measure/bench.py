@@ -65,10 +65,25 @@ def warm(program: Program, command: dict) -> dict:
 
 
 def time_block(program: Program, command: dict) -> dict:
-    """One block: the caches are warmed by a tenth of it first, since other files ran in between."""
-    run_block(program.invoke, command["seconds"] / 10, at_least=2)
-    calls = run_block(program.invoke, command["seconds"])
-    return {"p50_ms": float(np.median(calls)) / 1e6, "p90_ms": float(np.quantile(calls, 0.9)) / 1e6, "n": len(calls)}
+    """One block: the caches are warmed by a tenth of it first, since other files ran in between. `probe_ns` tells
+    what else the machine did: the same small matrix product takes longer when another process uses the core's parts.
+    """
+    run_block(program.invoke, 0.1 * command["seconds"], at_least=2)
+    before = probe_ns()
+    calls = run_block(program.invoke, 0.9 * command["seconds"])
+    return {
+        "p50_ms": float(np.median(calls)) / 1e6, "p90_ms": float(np.quantile(calls, 0.9)) / 1e6, "n": len(calls),
+        "probe_ns": max(before, probe_ns()),
+    }  # fmt: skip
+
+
+_WORK = np.full((48, 48), 0.5, np.float32)
+_RESULT = np.empty_like(_WORK)
+
+
+def probe_ns() -> float:
+    """Median time of the fixed piece of work, about 6 us."""
+    return float(np.median(run_block(lambda: np.dot(_WORK, _WORK, _RESULT), 0.0, at_least=7)))
 
 
 def inspect(module, path: Path) -> dict:

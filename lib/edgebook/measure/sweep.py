@@ -118,6 +118,7 @@ def _save_samples(lab: Lab, by_row: dict[str, Measured], found: list) -> None:
             arrays[f"{row_id}.outputs"] = measured.outputs["test"].astype(np.float16)
             arrays[f"{row_id}.items"] = measured.items["test"].astype(np.int32)
         arrays[f"{row_id}.blocks_ms"] = np.array(measured.blocks_p50, np.float32)
+        arrays[f"{row_id}.blocks_quiet"] = np.array(measured.quiet, bool)
     path = lab.run_dir / "samples" / f"{lab.execution}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(path, **arrays)
