@@ -98,7 +98,7 @@ def measure(
 
     rows = measure_any(files, load_task(task), out, baseline=baseline, runtime=runtime, threads=threads,
                        measure_s=measure_s, limit_s=limit_s)  # fmt: skip
-    table = tables.table(rows).drop(columns=["status"], errors="ignore")
+    table = tables.table(rows).drop(columns=["status", "flags"], errors="ignore")
     print(table[table.runtime != ""].to_string(index=False, line_width=130))
     for row in rows:
         for note in filter(None, (row["extra"].get("layout"), *row["extra"].get("flags", []), row["error"])):

@@ -79,10 +79,12 @@ def _fill(row: dict, measured: Measured, base: Measured | None, base_row: dict, 
     figures.merge(row, figures.quality(measured, labels))
     figures.merge(row, figures.latency(measured))
     figures.merge(row, figures.inside(measured))
+    figures.merge(row, figures.portable(measured.artifact, measured, task.x_test.numpy()))
     if measured.transposed:
         row["extra"]["layout"] = "channels last: the task's items were turned"
     if base is not None and base_row["status"] == "ok":
-        row |= figures.against_baseline(measured, base, labels) | figures.speed(measured, base)
+        figures.merge(row, figures.against_baseline(measured, base, labels))
+        row |= figures.speed(measured, base)
         row |= {"compression_ratio": base_row["size_bytes"] / row["size_bytes"], "agreement": _agreement(measured, base)}
         row["extra"]["baseline_drift"] = figures.drift(base)
     row["extra"]["flags"] = flags.flags(row)

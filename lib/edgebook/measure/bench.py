@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from edgebook.errors import BadInput
-from edgebook.runtimes import Program, runtime
+from edgebook.runtimes import Program, runtime, sidecar
 
 
 def peak_bytes() -> int:
@@ -122,7 +122,7 @@ def main() -> None:
         module = runtime(arguments.runtime)
         module.preload()
         empty = peak_bytes()
-        program = module.load(arguments.path, threads=arguments.threads)
+        program = sidecar.prepared(module.load(arguments.path, threads=arguments.threads), arguments.path)
         program.put(np.zeros((1, *program.input_shape), np.float32))
         program.invoke()
         answer(ok=True, input_shape=[int(size) for size in program.input_shape])

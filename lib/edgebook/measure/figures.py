@@ -25,6 +25,7 @@ def quality(measured: Measured, labels: dict[str, np.ndarray]) -> dict[str, Any]
     classes = stats.per_class(truth, outputs.argmax(1), outputs.shape[1])
     more = {
         "macro_f1": classes["macro_f1"],
+        "class_accuracy": classes["accuracy"],
         "worst_class_accuracy": min((a for a in classes["accuracy"] if a is not None), default=None),
         "calibration_error": stats.expected_calibration_error(outputs, truth),
     }
@@ -35,11 +36,12 @@ def quality(measured: Measured, labels: dict[str, np.ndarray]) -> dict[str, Any]
 
 
 def against_baseline(measured: Measured, base: Measured, labels: dict[str, np.ndarray]) -> dict[str, Any]:
-    """delta with its paired interval and verdict, on the items that both files scored."""
+    """delta with its paired interval and verdict, on the items that both files scored; McNemar's p in `extra`."""
     _, mine, theirs = np.intersect1d(measured.items["test"], base.items["test"], return_indices=True)
     own, other = correct(measured, labels["test"], "test")[mine], correct(base, labels["test"], "test")[theirs]
     delta, lo, hi = stats.paired_difference(own, other)
-    return {"delta": delta, "delta_lo": lo, "delta_hi": hi, "verdict": stats.verdict(lo, hi)}
+    more = {"mcnemar_p": stats.mcnemar_exact(own, other)}
+    return {"delta": delta, "delta_lo": lo, "delta_hi": hi, "verdict": stats.verdict(lo, hi), "extra": more}
 
 
 def same_answers(measured: Measured, outputs: np.ndarray) -> float:
@@ -105,6 +107,21 @@ def inside(measured: Measured) -> dict[str, Any]:
     if layers := measured.found.get("layers"):
         more["slowest_layers"] = layers[:3]
     return {"extra": more}
+
+
+def portable(artifact: Artifact, measured: Measured, x: np.ndarray) -> dict[str, Any]:
+    """For `extra`: how an int8 ONNX file would answer without VNNI, see `portability`; the reason when that is not known."""
+    if artifact.runtime != "onnx" or measured.found.get("format") != "int8-static" or measured.transposed:
+        return {}
+    from edgebook import lock
+    from edgebook.measure.portability import N_ITEMS, portability
+
+    items = measured.items["test"][:N_ITEMS]
+    try:
+        with lock.training():
+            return {"extra": portability(artifact.path, x[items], measured.outputs["test"][: len(items)].argmax(1))}
+    except Exception as error:  # an operator that the evaluator lacks costs this figure, not the row
+        return {"extra": {"not_emulated": f"{type(error).__name__}: {error}".splitlines()[0][:200]}}
 
 
 def merge(row: dict, values: dict) -> None:

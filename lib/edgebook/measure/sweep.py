@@ -97,12 +97,13 @@ def _fill(row: dict, measured: Measured, base: Measured | None, lab: Lab, point:
     if measured.outputs.keys() >= {"val", "test"}:
         own = infer(point.model, lab.task.x_test).numpy()
         figures.merge(row, figures.quality(measured, labels))
+        figures.merge(row, figures.portable(measured.artifact, measured, lab.task.x_test.numpy()))
         row |= {
             "fidelity": figures.same_answers(measured, own),
             "agreement": figures.same_answers(measured, float_outputs),
         }
         if base and base.outputs.keys() >= {"test"}:
-            row |= figures.against_baseline(measured, base, labels)
+            figures.merge(row, figures.against_baseline(measured, base, labels))
     figures.merge(row, figures.latency(measured))
     figures.merge(row, figures.inside(measured))
     if base:

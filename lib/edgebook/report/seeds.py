@@ -26,6 +26,7 @@ MEANS = (
     "compression_ratio",
     "duration_s",
 )
+EXTRA_MEANS = ("macro_f1", "worst_class_accuracy", "calibration_error", "int8_nodes", "int8_time", "portability", "disturbed")
 ENDS = {
     "score": ("score_lo", "score_hi"),
     "delta": ("delta_lo", "delta_hi"),
@@ -102,6 +103,12 @@ def _mean_row(group: list[Row]) -> Row:
     row = {**group[0], "seed": None, "extra": {**(group[0]["extra"] or {}), "n_seeds": len(group)}}
     for name in MEANS:
         row[name] = _mean(group, name)
+    for name in EXTRA_MEANS:
+        row["extra"] |= {name: _mean([one["extra"] or {} for one in group], name)} if name in row["extra"] else {}
+    row["extra"].pop("mcnemar_p", None)  # of one seed's files, it says nothing of the others
+    if "flags" in row["extra"]:  # said of the point only when true of every seed
+        lists = [(one["extra"] or {}).get("flags", []) for one in group]
+        row["extra"]["flags"] = [flag for flag in lists[0] if all(flag in one for one in lists)]
     for name in [key for key in row["extra"] if key.startswith("vs_")]:
         row["extra"][name] = _mean([one["extra"] for one in group], name)
     for name, (low, high) in ENDS.items():
