@@ -1,6 +1,6 @@
 """Can the measurements be trusted? The same file against itself, a known slow-down, repeats, the runtime's own benchmark.
 
-    python benchmarks/aa.py > aa.md          # about 8 minutes, on a machine that does nothing else; --quick: 2
+    python benchmarks/aa.py > aa.md          # about 6 minutes on a machine that does nothing else; --quick: 2
 
 A resnet8 on Fashion-MNIST in four files (ONNX and LiteRT, float and int8), and each of them with a few more convolutions
 in front: about 5 % more work, how much exactly is what a long session says.
@@ -195,4 +195,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer processes, shorter sessions")
     quick = parser.parse_args().quick
-    main(n=4 if quick else 10, seconds=0.5 if quick else 1.0, long_s=2.0 if quick else 10.0, draws=200 if quick else 1000)
+    main(n=4 if quick else 8, seconds=0.5 if quick else 1.0, long_s=2.0 if quick else 5.0, draws=200 if quick else 1000)
