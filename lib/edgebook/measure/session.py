@@ -151,7 +151,7 @@ def _score(worker: Worker, result: Measured, splits: dict, inputs: dict, prefix:
             source = _save(prefix.with_suffix(f".{split}.x.npy"), np.moveaxis(own, 1, -1) if result.transposed else own)
         target = prefix.with_suffix(f".{split}.npy")
         worker.ask(do="score", x=str(source), y=str(target))
-        result.outputs[split] = np.load(target)
+        result.outputs[split] = np.load(target).reshape(len(result.items[split]), -1)  # some files answer (1, n, 1, 1)
     result.found = worker.ask(do="inspect")["found"]
 
 
