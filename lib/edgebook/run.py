@@ -18,7 +18,8 @@ import yaml
 
 from edgebook import params, rows
 from edgebook.errors import BadInput
-from edgebook.lab import execution_name, reports_dir
+from edgebook.lab import execution_name, one_line, reports_dir
+from edgebook.measure import machine
 
 SECTIONS = {"shared", "points", "notebooks", "once", "seeds"}
 FIRST = "10_baseline"
@@ -182,9 +183,21 @@ def run_one(folder: Path, execution: Execution, *, fresh: bool, again: bool) -> 
         if state["key"] == key and state["status"] == "ok":
             return state, True
     error = _execute(folder, execution)
+    if error:
+        _write_failure(folder, execution, error)
     state = {"key": key, "status": "failed" if error else "ok", "error": error, "notebook": execution.notebook}
     rows.write_text_atomically(record, json.dumps(state))
     return state, False
+
+
+def _write_failure(folder: Path, execution: Execution, error: str) -> None:
+    """An execution that ended before its rows were written is itself a failed row."""
+    known = {key: execution.params.get(key) for key in ("task", "model", "seed", "run")}
+    row = rows.new_row(
+        **known, notebook=execution.notebook, execution=execution.name, row_id=rows.short_id(execution.name), label="whole notebook",
+        status="failed", error=error, commit=machine.commit(),
+    )  # fmt: skip
+    rows.write_rows(folder / "rows" / f"{execution.name}.jsonl", [row])
 
 
 def _rows_hash(folder: Path, execution: Execution) -> str:
@@ -198,7 +211,6 @@ def _execute(folder: Path, execution: Execution) -> str | None:
     import papermill
     from traitlets.config import Config
 
-    from edgebook.lab import one_line
     from edgebook.report import html
 
     given = folder / "params" / f"{execution.name}.yaml"
