@@ -96,6 +96,12 @@ def test_rows_of_an_execution(lab):
         assert (samples[f"{base['row_id']}.outputs"].argmax(1) == samples["labels"]).mean() == pytest.approx(base["score"])
 
 
+def test_eager_pytorch_is_timed_on_one_item_too(net, mnist1d, tmp_path):
+    made = runtimes.export(net, mnist1d, tmp_path / "net", runtime="torch")
+    few, many = (session.measure_files([made], splits(mnist1d, n), seconds=0.1)[0] for n in (1, 1000))
+    assert np.median(many.blocks_p50) < 5 * np.median(few.blocks_p50)
+
+
 def test_rows_refuse_names_that_are_no_column():
     with pytest.raises(KeyError, match="acuracy"):
         rows.new_row(acuracy=1.0)
