@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -86,6 +87,25 @@ def test_an_unwritable_reports_folder_is_refused(tmp_path):
     assert done.returncode == 2
     assert "cannot be written" in done.stderr
     assert blocked.read_text() == "not a folder"
+
+
+@pytest.mark.parametrize(
+    ("point", "said"),
+    [
+        ({"task": "digits", "model": "conv1d"}, "conv1d"),
+        ({"task": "mnist1d", "model": "conv1d", "params": {"model_shape": {"wide": 3}}}, "wide"),
+        ({"task": "broken.npz", "model": "mlp"}, "x_test"),
+    ],
+)
+def test_data_and_networks_that_do_not_fit_are_refused_before_anything_starts(point, said, preset, tmp_path):
+    if point["task"] == "broken.npz":
+        np.savez(tmp_path / "broken.npz", x_train=np.zeros((9, 4), np.float32), y_train=np.arange(9) % 3)
+        point = point | {"task": str(tmp_path / "broken.npz")}
+    done = edgebook("run", preset(points=[point]), EDGEBOOK_REPORTS=str(tmp_path / "reports"))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+    assert not list(tmp_path.rglob("*.ipynb"))
 
 
 def test_a_dry_run_lists_everything_and_starts_nothing(tmp_path):
