@@ -146,6 +146,7 @@ def run_preset(preset_path: Path, *, run: str, only: list[str] | None, overrides
     executions = plan(read_preset(preset_path, overrides), run, only)
     folder = reports_dir() / run
     _check_writable(folder)
+    check_data(executions)
     started, failures = time.perf_counter(), 0
     for number, execution in enumerate(executions, 1):
         clock = time.perf_counter()
@@ -156,6 +157,23 @@ def run_preset(preset_path: Path, *, run: str, only: list[str] | None, overrides
         print(f"[{number}/{len(executions)}] {execution.name}: {word} ({spent})", flush=True)
     failures += sum(row["status"] == "failed" for row in _rows(folder))
     return failures
+
+
+def check_data(executions: list[Execution]) -> None:
+    """Load every data set and build every network once: what does not go together is said before anything starts."""
+    from edgebook.models import build_model
+    from edgebook.tasks import load_task
+
+    tasks = {name: load_task(name) for name in dict.fromkeys(e.params["task"] for e in executions if "task" in e.params)}
+    for execution in executions:
+        p = execution.params
+        for model, shape in (("model", "model_shape"), ("student", "student_shape")):
+            if "task" in p and model in p:
+                task = tasks[p["task"]]
+                try:
+                    build_model(p[model], task.input_shape, task.n_outputs, **p.get(shape, {}))
+                except BadInput as error:
+                    raise BadInput(f"{execution.name}: {error}") from None
 
 
 def _rows(folder: Path) -> list[dict]:
@@ -194,8 +212,8 @@ def _write_failure(folder: Path, execution: Execution, error: str) -> None:
     """An execution that ended before its rows were written is itself a failed row."""
     known = {key: execution.params.get(key) for key in ("task", "model", "seed", "run")}
     row = rows.new_row(
-        **known, notebook=execution.notebook, execution=execution.name, row_id=rows.short_id(execution.name), label="whole notebook",
-        status="failed", error=error, commit=machine.commit(),
+        **known, notebook=execution.notebook, execution=execution.name, row_id=rows.short_id(execution.name),
+        label="whole notebook", status="failed", error=error, commit=machine.commit(),
     )  # fmt: skip
     rows.write_rows(folder / "rows" / f"{execution.name}.jsonl", [row])
 

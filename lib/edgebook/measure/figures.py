@@ -82,6 +82,8 @@ def speed(measured: Measured, base: Measured) -> dict[str, Any]:
     quiet = _quiet(measured, base)
     if len(quiet) < 3:
         return {}
+    if measured is base:
+        return {"speedup": 1.0, "speedup_lo": 1.0, "speedup_hi": 1.0, "speed_verdict": "same"}
     few = quiet.sum() < LEAST_BLOCKS
     kept = np.flatnonzero(np.ones_like(quiet) if few else quiet)
     own, other = np.array(measured.blocks_p50)[kept], np.array(base.blocks_p50)[kept]

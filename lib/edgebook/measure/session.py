@@ -152,16 +152,18 @@ def _score(worker: Worker, result: Measured, splits: dict, inputs: dict, prefix:
         target = prefix.with_suffix(f".{split}.npy")
         worker.ask(do="score", x=str(source), y=str(target))
         result.outputs[split] = np.load(target).reshape(len(result.items[split]), -1)  # some files answer (1, n, 1, 1)
+        if not np.isfinite(result.outputs[split]).all():
+            raise ValueError("the file gives outputs that are not finite numbers")
     result.found = worker.ask(do="inspect")["found"]
 
 
 def _must_turn(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
-    """Whether the file takes (H, W, C) where the task has (C, H, W). Raises ValueError when no transpose helps either."""
+    """Whether the file takes (H, W, C) where the task has (C, H, W). Raises ValueError when that does not fit either."""
     if shape == wanted:
         return False
     if len(wanted) > 1 and shape == (*wanted[1:], wanted[0]):
         return True
-    raise ValueError(f"the file's input is {shape}, the task's {wanted}; allowed: that, or its channels last")
+    raise ValueError(f"the file's input is {shape}, the task's {wanted}")
 
 
 def _time(workers: dict[int, Worker], found: list[Measured], *, seconds: float) -> None:
