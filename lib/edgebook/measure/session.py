@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from edgebook import lock
-from edgebook.runtimes import Artifact
+from edgebook.runtimes import Artifact, has_latency
 
 SLOW_MS = 0.5  # a runtime slower than this an item scores a fixed subset
 SUBSET = 1000
@@ -131,7 +131,8 @@ def _score(worker: Worker, result: Measured, splits: dict, inputs: dict, prefix:
         if shape != x.shape[1:]:
             raise ValueError(f"the file's input is {shape}, the task's {x.shape[1:]}")
     worker.ask(do="warm", seconds=0.05)
-    result.rss_bytes = worker.ask(do="memory")["rss_bytes"]
+    if has_latency(result.artifact.runtime):
+        result.rss_bytes = worker.ask(do="memory")["rss_bytes"]
     slow = worker.ask(do="time", seconds=0.02)["p50_ms"] > SLOW_MS and result.artifact.runtime != "torch"
     for split, x in splits.items():
         result.items[split] = subset(len(x)) if slow else np.arange(len(x))
@@ -143,7 +144,8 @@ def _score(worker: Worker, result: Measured, splits: dict, inputs: dict, prefix:
 
 def _time(workers: dict[int, Worker], found: list[Measured], *, seconds: float, n_rounds: int) -> None:
     """Round-robin blocks in a new random order each round; a file that dies here keeps its score and says why."""
-    alive = {index: worker for index, worker in workers.items() if not found[index].error}
+    timed = [index for index, result in enumerate(found) if not result.error and has_latency(result.artifact.runtime)]
+    alive = {index: workers[index] for index in timed}
     shuffle = random.Random(0)
     order = list(alive)
     for index in order:
