@@ -13,15 +13,15 @@ from edgebook.errors import BadInput
 from edgebook.report import look, tables, words
 
 Row = dict[str, Any]
-HEADS = ("version", "runtime", "format", "accuracy %", "against float", "agreement %", "file kB", "RAM kB", "latency ms", "fits")
+HEADS = ("accuracy %", "against float", "agreement %", "file kB", "RAM kB", "latency ms", "fits")
 
 
-def truth(rows: list[Row], devices: dict[str, Device]) -> list[dict[str, str]]:
+def truth(rows: list[Row], devices: dict[str, Device], *, latency_budget_ms: float = 0) -> list[dict[str, str]]:
     """The table as text, one dict a row: score with its interval, agreement, bytes, RAM, latency and the boards it fits."""
-    return [_line(row, devices) for row in rows]
+    return [_line(row, devices, latency_budget_ms or None) for row in rows]
 
 
-def _line(row: Row, devices: dict[str, Device]) -> dict[str, str]:
+def _line(row: Row, devices: dict[str, Device], budget_ms: float | None) -> dict[str, str]:
     line = {"version": words.name(row), "runtime": row["runtime"], "format": row["precision"]}
     if row["status"] != "ok":
         return line | {"fits": words.reason(row)}
@@ -37,24 +37,27 @@ def _line(row: Row, devices: dict[str, Device]) -> dict[str, str]:
         "file kB": words.kilobytes(row["size_bytes"]),
         "RAM kB": f"{words.kilobytes(ram)} {kind}" if ram is not None else words.NONE,
         "latency ms": words.digits(latency) + (" est." if est else ""),
-        "fits": _boards(row, devices),
+        "fits": _boards(row, devices, budget_ms),
     }
 
 
-def _boards(row: Row, devices: dict[str, Device]) -> str:
-    """`stm32f746, rp2040; not nrf52840 (too much ram)`."""
-    found = {name: fit(row, device) for name, device in devices.items()}
+def _boards(row: Row, devices: dict[str, Device], budget_ms: float | None) -> str:
+    """`stm32f746, rp2040; not nrf52840 (too much ram)`; short where every board that runs it has room."""
+    found = {name: fit(row, device, latency_budget_ms=budget_ms) for name, device in devices.items()}
+    able = [name for name, one in found.items() if one["fits"] is not None]
+    if len(able) > 2 and all(found[name]["fits"] for name in able):
+        return f"all {len(able)} that run it"
     fitting = ", ".join(name for name, one in found.items() if one["fits"])
     others = ", ".join(f"{name} ({one['why']})" for name, one in found.items() if one["fits"] is False)
     return "; ".join(part for part in (fitting, f"not {others}" if others else "") if part) or "no board here runs it"
 
 
-def truth_table(rows: list[Row], devices: dict[str, Device], caption: str = "") -> Any:
+def truth_table(rows: list[Row], devices: dict[str, Device], caption: str = "", *, latency_budget_ms: float = 0) -> Any:
     """`truth` for a notebook: an object that JupyterLab and nbconvert show as HTML, other places as text."""
     from IPython.display import HTML
 
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in HEADS)
-    body = "".join(_html_line(line) for line in truth(rows, devices))
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("version", *HEADS))
+    body = "".join(_html_line(line) for line in truth(rows, devices, latency_budget_ms=latency_budget_ms))
     label = escape(caption or "Every runtime and number format")
     return HTML(
         f'<style>{tables.STYLE}</style><div class="eb-scroll" tabindex="0" role="region" aria-label="{label}">'
@@ -63,11 +66,46 @@ def truth_table(rows: list[Row], devices: dict[str, Device], caption: str = "") 
 
 
 def _html_line(line: dict[str, str]) -> str:
-    first = f'<th scope="row">{escape(line["version"])}</th>'
+    where = f'<span class="eb-ci">{escape(line["runtime"])} · {escape(line["format"])}</span>'
+    first = f'<th scope="row">{escape(line["version"])}{where}</th>'
     if "accuracy %" not in line:
-        where = "".join(f"<td>{escape(line[key])}</td>" for key in ("runtime", "format"))
-        return f'<tr class="eb-unsupported">{first}{where}<td colspan="7" class="eb-why">{escape(line["fits"])}</td></tr>'
-    return f"<tr>{first}{''.join(f'<td>{escape(line[key])}</td>' for key in HEADS[1:])}</tr>"
+        return f'<tr class="eb-unsupported">{first}<td colspan="{len(HEADS)}" class="eb-why">{escape(line["fits"])}</td></tr>'
+    return f"<tr>{first}{''.join(_html_cell(line[key]) for key in HEADS[:-1])}<td>{escape(line['fits'])}</td></tr>"
+
+
+def _html_cell(text: str) -> str:
+    """The figure, and under it what stands in brackets or behind a comma."""
+    middle, _, around = text.replace(", ", " (", 1).partition(" (")
+    under = f'<span class="eb-ci">{escape(around.rstrip(")"))}</span>' if around else ""
+    return f'<td class="eb-n">{escape(middle)}{under}</td>'
+
+
+def choices(rows: list[Row], devices: dict[str, Device], *, max_loss: float = 0.005, latency_budget_ms: float = 0) -> str:
+    """One line a board: of the files that fit, the smallest whose validation score is within `max_loss` of the best."""
+    lines = []
+    for name, one in devices.items():
+        found = [row for row in rows if row["val_score"] is not None]
+        found = [row for row in found if fit(row, one, latency_budget_ms=latency_budget_ms or None)["fits"]]
+        best = max((row["val_score"] for row in found), default=0)
+        near = [row for row in found if row["val_score"] >= best - max_loss]
+        row = min(near, key=lambda row: row["size_bytes"], default=None)
+        lines.append(f"{name}: {_said(row, fit(row, one)) if row else 'none of these files fits'}")
+    return "\n".join(lines)
+
+
+def _said(row: Row, found: dict[str, Any]) -> str:
+    """`baseline (tflm, int8-static): 92.1 % (91.5–92.6); 85.9 kB of flash (8 %), 46.6 kB of RAM (14 %), most in CONV_2D`."""
+    around = words.interval(row["score_lo"], row["score_hi"], lambda end: words.score(end, row["metric"]))
+    score = words.with_interval(words.score(row["score"], row["metric"]) + " %", around)
+    ram = row["rss_bytes"] if row["arena_bytes"] is None else row["arena_bytes"]
+    flash_share, ram_share = (_share(found["shares"][key]) for key in ("flash_bytes", "ram_bytes"))
+    peak = f", most in {found['peak']['operator']} (operator {found['peak']['index']})" if found["peak"] else ""
+    memory = f"{words.size(row['size_bytes'])} of flash ({flash_share}), {words.size(ram)} of RAM ({ram_share}){peak}"
+    return f"{words.name(row)} ({row['runtime']}, {row['precision']}): {score}; {memory}"
+
+
+def _share(part: float) -> str:
+    return "under 0.1 %" if part < 0.001 else f"{100 * part:.1f} %"
 
 
 def boards(rows: list[Row], devices: dict[str, Device], *, title: str = "") -> Figure:
