@@ -40,7 +40,8 @@ def measure(lab: Lab) -> list[dict[str, Any]]:
             bases.setdefault(row["runtime"], row["row_id"])
     float_outputs = infer(lab.points[0].model, lab.task.x_test).numpy()
     for row, point, _ in found:
-        row |= {"baseline_id": bases.get(row["runtime"]), "session": session, "machine": context, "device": row["device"] or "host"}
+        row |= {"baseline_id": bases.get(row["runtime"]), "session": session, "machine": context}
+        row["device"] = row["device"] or "host"
         if row["row_id"] in by_row:
             _fill(row, by_row[row["row_id"]], by_row.get(row["baseline_id"]), lab, point, float_outputs)
     _name_other_targets([row for row, _, _ in found])
