@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 import traceback
@@ -58,8 +59,8 @@ class Lab:
 
 
 def reports_dir() -> Path:
-    """Where runs go: `reports/` in the checkout."""
-    return Path(__file__).parents[2] / "reports"
+    """Where runs go: `EDGEBOOK_REPORTS`, else `reports/` in the checkout."""
+    return Path(os.environ.get("EDGEBOOK_REPORTS", Path(__file__).parents[2] / "reports")).absolute()
 
 
 def execution_name(notebook: str, values: dict[str, Any]) -> str:

@@ -194,8 +194,8 @@ def _write_failure(folder: Path, execution: Execution, error: str) -> None:
     """An execution that ended before its rows were written is itself a failed row."""
     known = {key: execution.params.get(key) for key in ("task", "model", "seed", "run")}
     row = rows.new_row(
-        **known, notebook=execution.notebook, execution=execution.name, row_id=rows.short_id(execution.name), label="whole notebook",
-        status="failed", error=error, commit=machine.commit(),
+        **known, notebook=execution.notebook, execution=execution.name, row_id=rows.short_id(execution.name),
+        label="whole notebook", status="failed", error=error, commit=machine.commit(),
     )  # fmt: skip
     rows.write_rows(folder / "rows" / f"{execution.name}.jsonl", [row])
 

@@ -36,8 +36,10 @@ def score(program: Program, command: dict) -> dict:
     x = np.load(command["x"], mmap_mode="r")
     started = time.perf_counter()
     outputs = program.predict(x)
+    seconds = time.perf_counter() - started
     np.save(command["y"], outputs)
-    return {"ms_per_item": (time.perf_counter() - started) * 1e3 / len(x)}
+    program.put(np.array(x[:1]))  # what is timed later is one item, also where `predict` took them all at once
+    return {"ms_per_item": seconds * 1e3 / len(x)}
 
 
 def run_block(invoke: Callable, seconds: float, at_least: int = 3) -> np.ndarray:

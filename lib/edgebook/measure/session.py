@@ -140,6 +140,8 @@ def _score(worker: Worker, result: Measured, splits: dict, inputs: dict, prefix:
         target = prefix.with_suffix(f".{split}.npy")
         worker.ask(do="score", x=str(source), y=str(target))
         result.outputs[split] = np.load(target)
+        if not np.isfinite(result.outputs[split]).all():
+            raise ValueError("the file gives outputs that are not finite numbers")
 
 
 def _time(workers: dict[int, Worker], found: list[Measured], *, seconds: float, n_rounds: int) -> None:

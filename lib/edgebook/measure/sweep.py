@@ -132,7 +132,7 @@ def _save_samples(lab: Lab, by_row: dict[str, Measured], found: list) -> None:
     arrays: dict[str, np.ndarray] = {"labels": lab.task.y_test.numpy().astype(np.int16)}
     for row_id, measured in by_row.items():
         if "test" in measured.outputs:
-            arrays[f"{row_id}.outputs"] = measured.outputs["test"].astype(np.float16)
+            arrays[f"{row_id}.outputs"] = measured.outputs["test"].clip(-6e4, 6e4).astype(np.float16)
             arrays[f"{row_id}.items"] = measured.items["test"].astype(np.int32)
         arrays[f"{row_id}.blocks_ms"] = np.array(measured.blocks_p50, np.float32)
     path = lab.run_dir / "samples" / f"{lab.execution}.npz"

@@ -71,16 +71,12 @@ def with_references(rows: list[Row]) -> list[Row]:
 
     Only where those were timed in the same session, on the same device and threads."""
     where = ("task", "model", "session", "device", "threads", "batch_size")
-    lines = [
-        row for row in ok(rows) if row["family"] == "baseline" and row["precision"] == "fp32" and row["latency_ms_p50"]
-    ]
+    lines = [row for row in ok(rows) if row["family"] == "baseline" and row["precision"] == "fp32" and row["latency_ms_p50"]]
     times = {(row["runtime"], *(row[key] for key in where)): row["latency_ms_p50"] for row in lines}
     found = []
     for row in rows:
         known = {name: times.get((name, *(row[key] for key in where))) for name in ("torch", "onnx")}
-        ratios = {
-            f"vs_{name}": time / row["latency_ms_p50"] for name, time in known.items() if time and row["latency_ms_p50"]
-        }
+        ratios = {f"vs_{name}": time / row["latency_ms_p50"] for name, time in known.items() if time and row["latency_ms_p50"]}
         found.append({**row, "extra": {**(row["extra"] or {}), **ratios}} if row["session"] else row)
     return found
 
@@ -124,10 +120,7 @@ def _over_seeds(values: list[float | None], *, log: bool) -> dict[str, Any]:
     if not log:
         return stats.over_seeds(known)
     over = stats.over_seeds([math.log(one) for one in known])
-    return {
-        key: over[key] if key == "sd" or over[key] is None else math.exp(over[key])
-        for key in ("mean", "sd", "lo", "hi")
-    }
+    return {key: over[key] if key == "sd" or over[key] is None else math.exp(over[key]) for key in ("mean", "sd", "lo", "hi")}
 
 
 def _mean(group: list[Row], name: str) -> float | None:

@@ -171,9 +171,7 @@ def _line(row: Row, columns: list[Column], *, ship: bool) -> str:
     first = f'<th scope="row">{escape(words.name(row))}{mark}<span class="eb-ci">{escape(where)}</span></th>'
     if row["status"] == "ok":
         return f'<tr class="{kind}">{first}{"".join(_cell(row, column) for column in columns)}</tr>'
-    return (
-        f'<tr class="{kind}">{first}<td colspan="{len(columns)}" class="eb-why">{escape(words.reason(row))}</td></tr>'
-    )
+    return f'<tr class="{kind}">{first}<td colspan="{len(columns)}" class="eb-why">{escape(words.reason(row))}</td></tr>'
 
 
 def _cell(row: Row, column: Column) -> str:

@@ -63,6 +63,8 @@ def _recipe(quant: Quant):
     """ai-edge-quantizer's recipe for a Quant. `algorithm` chooses the ranges of the weights; activations are min-max."""
     from ai_edge_quantizer import qtyping, recipe_manager
 
+    if quant.precision == "int8-dynamic" and quant.granularity == "tensor":
+        raise Unsupported("litert runs int8-dynamic per channel only: its kernels answer at random with one scale a layer")
     algorithms = {"minmax": "min_max_uniform_quantize", "mse": "MSE", "octav": "OCTAV"}
     if quant.algorithm not in algorithms:
         raise Unsupported(f"litert has no algorithm {quant.algorithm!r}; it has {', '.join(algorithms)}")
