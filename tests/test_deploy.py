@@ -18,38 +18,17 @@ from edgebook.models.fold import foldable
 from edgebook.report import deploy
 from edgebook.runtimes import Quant, litert, streaming, tflite_file
 from edgebook.store import load, save
-from edgebook.tasks import load_task
 from edgebook.train import infer, train
 
 INT8 = Quant("int8-static", n_calibration=32)
 
 
 @pytest.fixture(scope="module")
-def task():
-    return load_task("mnist1d")
-
-
-@pytest.fixture(scope="module")
-def net(task):
-    torch.manual_seed(0)
-    return train(build_model("conv1d", task.input_shape, task.n_outputs), task, epochs=3, batch_size=100, device="cpu")
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EDGEBOOK_STORE", str(tmp_path_factory.mktemp("store")))
-        yield
-
-
-@pytest.fixture(scope="module")
-def files(net, task, store, tmp_path_factory):
+def files(net, mnist1d, tmp_path_factory):
     """conv1d's files by (runtime, precision)."""
     folder = tmp_path_factory.mktemp("files")
     wanted = [("litert", None), ("litert", INT8), ("tflm", INT8), ("vela", INT8), ("executorch", None), ("executorch", INT8)]
-    made = [
-        runtimes.export(net, task, folder / f"{name}-{bool(quant)}", runtime=name, quant=quant) for name, quant in wanted
-    ]
+    made = [runtimes.export(net, mnist1d, folder / f"{name}-{bool(quant)}", runtime=name, quant=quant) for name, quant in wanted]
     return {(artifact.runtime, artifact.precision): artifact for artifact in made}
 
 
@@ -80,7 +59,7 @@ def test_weights_stay_aligned(files):
     assert all(place % tflite_file.ALIGNMENT == 0 for place in places)
 
 
-def test_peak_layer_is_counted_as_by_hand(task, store, tmp_path):
+def test_peak_layer_is_counted_as_by_hand(tmp_path):
     # 4 -> 8 -> 2 in float: the first layer holds 4 + 8 values, the second 8 + 2
     net = build_model("mlp", (4,), 2, hidden=[8])
     litert.convert(net.eval(), torch.zeros(1, 4), tmp_path / "mlp.tflite")
@@ -88,14 +67,14 @@ def test_peak_layer_is_counted_as_by_hand(task, store, tmp_path):
     assert (peak["operator"], peak["bytes"]) == ("FULLY_CONNECTED", 4 * (4 + 8))
 
 
-def test_microcontroller_kernels_give_the_reference_kernels_answers(files, task):
+def test_microcontroller_kernels_give_the_reference_kernels_answers(files, mnist1d):
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     path = files["litert", "int8-static"].path
     reference = Interpreter(str(path), experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
     reference.allocate_tensors()
     (source,), (sink,) = reference.get_input_details(), reference.get_output_details()
-    x, wanted = task.x_test[:200], []
+    x, wanted = mnist1d.x_test[:200], []
     for item in x.numpy():
         reference.set_tensor(source["index"], streaming.to_stored(item[None], source))
         reference.invoke()
@@ -105,34 +84,34 @@ def test_microcontroller_kernels_give_the_reference_kernels_answers(files, task)
     assert (steps < 1.01).mean() >= 0.99
 
 
-def test_microcontroller_says_its_arena_and_no_latency(files, task):
+def test_microcontroller_says_its_arena_and_no_latency(files, mnist1d):
     artifact = files["tflm", "int8-static"]
     assert artifact.facts["extra"]["peak_layer"]["bytes"] < artifact.facts["arena_bytes"] < 20_000
-    (measured,) = measure_files([artifact], {"test": task.x_test[:20].numpy()}, seconds=0.05)
+    (measured,) = measure_files([artifact], {"test": mnist1d.x_test[:20].numpy()}, seconds=0.05)
     assert measured.error is None
     assert measured.outputs["test"].shape == (20, 10)
     assert (measured.blocks_p50, measured.rss_bytes) == ([], None)
 
 
-def test_microcontroller_names_the_operator_that_it_lacks(task, store, tmp_path):
-    short = dataclasses.replace(task, x_train=task.x_train[:, :, :12])  # 12 steps joined: TFLM takes 10 inputs
+def test_microcontroller_names_the_operator_that_it_lacks(mnist1d, tmp_path):
+    short = dataclasses.replace(mnist1d, x_train=mnist1d.x_train[:, :, :12])  # 12 steps joined: TFLM takes 10 inputs
     net = build_model("gru", (1, 12), 10, hidden=4)
     with pytest.raises(Unsupported, match="CONCATENATION"):
         runtimes.export(net, short, tmp_path / "gru", runtime="tflm")
 
 
-def test_accelerator_takes_every_operator(files, task):
+def test_accelerator_takes_every_operator(files, mnist1d):
     facts = files["vela", "int8-static"].facts
     assert facts["device"] == "ethos-u55-128"
     assert (facts["extra"]["cpu_operators"], facts["extra"]["npu_operators"] > 0) == (0, True)
     assert facts["arena_bytes"] >= facts["extra"]["peak_layer"]["bytes"]
     assert facts["latency_ms_est"] == pytest.approx(facts["extra"]["cycles"] / 500e3, rel=0.01)  # at 500 MHz
-    x = task.x_test[:50]
+    x = mnist1d.x_test[:50]
     assert np.array_equal(predict(files["vela", "int8-static"], x), predict(files["litert", "int8-static"], x))
 
 
-def test_executorch_answers_like_eager(files, net, task):
-    x = task.x_test[:300]
+def test_executorch_answers_like_eager(files, net, mnist1d):
+    x = mnist1d.x_test[:300]
     eager = infer(net, x).numpy()
     assert predict(files["executorch", "fp32"], x) == pytest.approx(eager, abs=1e-4)
     int8 = files["executorch", "int8-static"]
@@ -180,35 +159,35 @@ def test_nothing_to_fold_is_unsupported(net):
 
 
 @pytest.mark.parametrize(("kind", "n_layers"), [("gru", 1), ("lstm", 2)])
-def test_steps_compute_what_the_whole_sequence_does(kind, n_layers, task):
+def test_steps_compute_what_the_whole_sequence_does(kind, n_layers, mnist1d):
     torch.manual_seed(0)
     net = build_model(kind, (1, 40), 10, hidden=8, directions=1, head="last", n_layers=n_layers).eval()
-    x = task.x_test[:16]
+    x = mnist1d.x_test[:16]
     with torch.inference_mode():
-        assert torch.allclose(stream(net, task)(x), net(x), atol=1e-5)
+        assert torch.allclose(stream(net, mnist1d)(x), net(x), atol=1e-5)
 
 
-def test_one_step_file_carries_its_state(task, store, tmp_path):
+def test_one_step_file_carries_its_state(mnist1d, tmp_path):
     torch.manual_seed(0)
     net = build_model("lstm", (1, 40), 10, hidden=8, directions=1, head="last")
-    net = train(net, task, epochs=2, batch_size=100, device="cpu")
-    steps, x = stream(net, task), task.x_test[:100]
+    net = train(net, mnist1d, epochs=2, batch_size=100, device="cpu")
+    steps, x = stream(net, mnist1d), mnist1d.x_test[:100]
     eager = infer(net, x).numpy()
-    plain = runtimes.export(steps, task, tmp_path / "float", runtime="litert")
+    plain = runtimes.export(steps, mnist1d, tmp_path / "float", runtime="litert")
     assert predict(plain, x) == pytest.approx(eager, abs=1e-3)
     again = predict(plain, x.flip(0))[::-1]
     assert again == pytest.approx(predict(plain, x))  # every item starts from a zero state
-    int8 = runtimes.export(steps, task, tmp_path / "int8", runtime="tflm", quant=INT8)
+    int8 = runtimes.export(steps, mnist1d, tmp_path / "int8", runtime="tflm", quant=INT8)
     assert np.abs(predict(int8, x) - eager).mean() < 0.1 * eager.std()
     words = streaming.sidecar(int8.path)
     assert [state["name"] for state in words["states"]] == ["h0", "c0"]
     with pytest.raises(Unsupported, match="litert, tflm, vela"):
-        runtimes.export(steps, task, tmp_path / "onnx", runtime="onnx")
+        runtimes.export(steps, mnist1d, tmp_path / "onnx", runtime="onnx")
 
 
-def test_what_cannot_stream_is_unsupported(net, task):
+def test_what_cannot_stream_is_unsupported(net, mnist1d):
     with pytest.raises(Unsupported, match="head=last"):
-        stream(build_model("gru", (1, 40), 10), task)
+        stream(build_model("gru", (1, 40), 10), mnist1d)
 
 
 def row(**values):
