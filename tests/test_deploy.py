@@ -100,6 +100,39 @@ def test_microcontroller_names_the_operator_that_it_lacks(mnist1d, tmp_path):
         runtimes.export(net, short, tmp_path / "gru", runtime="tflm")
 
 
+ODD = """
+import torch
+
+
+class Odd(torch.nn.Module):
+    def __init__(self, n_outputs):
+        super().__init__()
+        self.first, self.linear = torch.nn.Linear(40, 40), torch.nn.Linear(40, n_outputs)
+
+    def forward(self, x):
+        return self.linear(torch.FUNCTION(self.first(x.flatten(1))))
+
+
+def odd(input_shape, n_outputs):
+    return Odd(n_outputs)
+"""
+
+
+@pytest.mark.parametrize("name", ["litert", "onnx"])
+def test_operator_that_no_converter_has_is_named(name, mnist1d, tmp_path):
+    (tmp_path / "odd.py").write_text(ODD.replace("FUNCTION", "special.bessel_j0"))
+    net = build_model(f"{tmp_path}/odd.py:odd", (1, 40), 10)
+    with pytest.raises(Unsupported, match="has no operator (aten|prims)..*bessel_j0"):
+        runtimes.export(net, mnist1d, tmp_path / "odd", runtime=name)
+
+
+def test_accelerator_names_what_falls_back_to_the_cpu(mnist1d, tmp_path):
+    (tmp_path / "odd.py").write_text(ODD.replace("FUNCTION", "erf"))
+    net = build_model(f"{tmp_path}/odd.py:odd", (1, 40), 10)
+    extra = runtimes.export(net, mnist1d, tmp_path / "odd", runtime="vela", quant=INT8).facts["extra"]
+    assert extra["cpu_operators"] >= len(extra["on_the_cpu"]) > 0
+
+
 def test_accelerator_takes_every_operator(files, mnist1d):
     facts = files["vela", "int8-static"].facts
     assert facts["device"] == "ethos-u55-128"

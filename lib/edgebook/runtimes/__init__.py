@@ -58,7 +58,7 @@ class Artifact:
     path: Path
     runtime: str
     precision: str
-    facts: dict = field(default_factory=dict)  # a row's columns that were known when it was made
+    facts: dict = field(default_factory=dict, compare=False)  # a row's columns that were known when it was made
 
     @property
     def files(self) -> list[Path]:

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from dataclasses import asdict
@@ -64,6 +65,11 @@ def _stored(model: nn.Module, task: Task, name: str, quant: Quant | None) -> Pat
     try:
         with lock.training(), quiet():
             facts = _make(module, name, model, task, quant, parent, draft / path.name)
+    except Exception as error:
+        if operator := re.search(r"(?:Lowering not found: |Operator torch\._ops\.|op=')((?:aten|prims)[.:]\w+)", str(error)):
+            raise Unsupported(f"{name} has no operator {operator[1]}") from error
+        raise
+    else:
         (draft / "facts.json").write_text(json.dumps(facts))
         if not folder.exists():
             os.rename(draft, folder)

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from edgebook.errors import Unsupported
-from edgebook.runtimes import Program, litert, streaming
+from edgebook.runtimes import Program, litert, streaming, tflite_file
 
 EXTENSION = ".tflite"
 LIBRARIES = ("ethos-u-vela", "ai-edge-litert")
@@ -50,7 +50,10 @@ def derive(parent: Path, path: Path, name: str) -> dict:
             raise Unsupported(f"{name}: Vela cannot compile it: {_reason(told)}")
         shutil.copyfile(compiled[0], path)
         (summary,) = csv.DictReader(next(Path(folder).glob("*_summary_*.csv")).open())
-    return _figures(summary, told.stdout, accelerator, streaming.sidecar(path))
+    found = _figures(summary, told.stdout, accelerator, streaming.sidecar(path))
+    if fallen := [name for name in tflite_file.operators(path.read_bytes()) if name != "ethos-u"]:
+        found["extra"]["on_the_cpu"] = fallen
+    return found
 
 
 def _reason(told: subprocess.CompletedProcess) -> str:
@@ -62,7 +65,6 @@ def _figures(summary: dict, words: str, accelerator: str, sequence: dict | None)
     """The columns of a row; of a one-step file the time is that of all its steps."""
     counts = {kind: int(number) for kind, number in re.findall(r"(CPU|NPU) operators = (\d+)", words)}
     step_ms = float(summary["inference_time"]) * 1e3
-    fallen = sorted(set(re.findall(r"Warning: (\w+) .*(?:CPU|NPU)", words)))
     more = {
         "flash_bytes": round(float(summary["off_chip_flash_memory_used"]) * 1024),
         "cycles": int(float(summary["cycles_total"])),
@@ -72,7 +74,6 @@ def _figures(summary: dict, words: str, accelerator: str, sequence: dict | None)
         "size_unstripped_bytes": None,  # of the source; the compiler leaves no names
         "scored_by": "the LiteRT file that was compiled",
     }
-    more |= {"on_the_cpu": fallen} if fallen else {}
     more |= {"step_ms_est": step_ms, "steps": sequence["steps"]} if sequence else {}
     return {
         "arena_bytes": round(float(summary["sram_memory_used"]) * 1024),
