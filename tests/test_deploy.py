@@ -122,7 +122,7 @@ def odd(input_shape, n_outputs):
 def test_operator_that_no_converter_has_is_named(name, mnist1d, tmp_path):
     (tmp_path / "odd.py").write_text(ODD.replace("FUNCTION", "special.bessel_j0"))
     net = build_model(f"{tmp_path}/odd.py:odd", (1, 40), 10)
-    with pytest.raises(Unsupported, match="has no operator (aten|prims)..*bessel_j0"):
+    with pytest.raises(Unsupported, match=r"has no operator (aten|prims)\..*bessel_j0"):
         runtimes.export(net, mnist1d, tmp_path / "odd", runtime=name)
 
 
