@@ -37,6 +37,7 @@ class Point:
     model: nn.Module | None = None
     parent: str | None = None
     error: str | None = None
+    status: str = "failed"  # what its rows say when there is an error
     started_at: str = ""
     duration_s: float = 0.0
     extra: dict[str, Any] = field(default_factory=dict)
@@ -130,6 +131,7 @@ def attempt(
         yield point
     except Exception as error:  # any failure of a point is a row, not the end of the sweep
         point.error = one_line(error)
+        point.status = "unsupported" if isinstance(error, Unsupported) else "failed"
         if not isinstance(error, BadInput | Unsupported):
             traceback.print_exc()
     point.duration_s = time.perf_counter() - clock

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from edgebook import lock
-from edgebook.runtimes import Artifact
+from edgebook.runtimes import Artifact, has_latency
 
 SLOW_MS = 0.5  # a runtime slower than this an item scores a fixed subset
 SUBSET = 1000
@@ -141,7 +141,8 @@ def _score(worker: Worker, result: Measured, splits: dict, inputs: dict, prefix:
     shape = tuple(worker.ask()["input_shape"])
     result.transposed = any(_must_turn(shape, x.shape[1:]) for x in splits.values())
     worker.ask(do="warm", seconds=0.05)
-    result.rss_bytes = worker.ask(do="memory")["rss_bytes"]
+    if has_latency(result.artifact.runtime):
+        result.rss_bytes = worker.ask(do="memory")["rss_bytes"]
     slow = worker.ask(do="time", seconds=0.02)["p50_ms"] > SLOW_MS and result.artifact.runtime != "torch"
     for split, x in splits.items():
         result.items[split] = subset(len(x)) if slow else np.arange(len(x))
@@ -168,7 +169,8 @@ def _must_turn(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
 
 def _time(workers: dict[int, Worker], found: list[Measured], *, seconds: float) -> None:
     """Round-robin blocks in a new random order each round; a file that dies here keeps its score and says why."""
-    alive = {index: worker for index, worker in workers.items() if not found[index].error}
+    timed = [index for index, result in enumerate(found) if not result.error and has_latency(result.artifact.runtime)]
+    alive = {index: workers[index] for index in timed}
     shuffle = random.Random(0)
     order = list(alive)
     n_rounds = min(max(round(seconds / BLOCK_S), ROUNDS[0]), ROUNDS[1])

@@ -35,11 +35,16 @@ def measure(lab: Lab) -> list[dict[str, Any]]:
     bases = {
         row["runtime"]: row["row_id"] for row, point, _ in found if point.family == "baseline" and row["precision"] == "fp32"
     }
+    for row, point, _ in found:  # a runtime without a float file compares with its uncompressed integer one
+        if point.family == "baseline" and row["status"] == "ok":
+            bases.setdefault(row["runtime"], row["row_id"])
     float_outputs = infer(lab.points[0].model, lab.task.x_test).numpy()
     for row, point, _ in found:
-        row |= {"baseline_id": bases.get(row["runtime"]), "session": session, "machine": context, "device": "host"}
+        row |= {"baseline_id": bases.get(row["runtime"]), "session": session, "machine": context}
+        row["device"] = row["device"] or "host"
         if row["row_id"] in by_row:
             _fill(row, by_row[row["row_id"]], by_row.get(row["baseline_id"]), lab, point, float_outputs)
+    _name_other_targets([row for row, _, _ in found])
     sizes = {row["row_id"]: row["size_bytes"] for row, _, _ in found}
     for row, _, _ in found:
         if row["size_bytes"] and sizes.get(row["baseline_id"]):
@@ -65,7 +70,7 @@ def _exported(lab: Lab, point: Point, runtime: str, quant: Quant | None) -> tupl
         model=lab["model"], family=point.family, method=method, label=point.label, seed=lab["seed"], asked=asked,
         runtime=runtime, precision=precision, threads=lab["threads"], batch_size=1, commit=machine.commit(),
         started_at=point.started_at, duration_s=point.duration_s, extra=dict(point.extra), parent_id=point.parent,
-        status="failed" if point.error else "ok", error=point.error,
+        status=point.status if point.error else "ok", error=point.error,
     )  # fmt: skip
     if point.error:
         return row, point, None
@@ -79,7 +84,17 @@ def _exported(lab: Lab, point: Point, runtime: str, quant: Quant | None) -> tupl
         return row, point, None
     row |= {"artifact": str(artifact.path.relative_to(lab.run_dir)), "sha256": _sha256(artifact.path)}
     row |= {"versions": runtimes.versions(runtime), **figures.sizes(artifact)}
+    _merge(row, artifact.facts)
     return row, point, artifact
+
+
+def _name_other_targets(found: list[dict[str, Any]]) -> None:
+    """What one target cannot run another may: an unsupported row says which runtimes took the same point so."""
+    for row in found:
+        if row["status"] == "unsupported":
+            same = [other for other in found if other["point_id"] == row["point_id"] and other["status"] == "ok"]
+            able = dict.fromkeys(other["runtime"] for other in same if other["precision"] == row["precision"])
+            row["error"] += f"; {', '.join(able)} can" if able else "; no other runtime of this run can"
 
 
 def _sha256(path: Path) -> str:
