@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
 import torch_pruning as tp
-from torch import nn
+from torch import Tensor, nn
 
 from edgebook.errors import BadInput
 from edgebook.models.counts import count_macs, count_params
@@ -50,13 +51,27 @@ def prunable(model: nn.Module, input_shape: tuple[int, ...]) -> dict[str, int]:
     return {name: len(group[0].idxs) for name, group in channel_groups(made).items()}
 
 
+def remove(model: nn.Module, input_shape: tuple[int, ...], scores: dict[str, Tensor], kept: dict[str, int]) -> nn.Module:
+    """A copy in which every group has its `kept` most important channels."""
+    smaller = copy.deepcopy(model)
+    layers = {smaller.get_submodule(name): name for name in kept}
+    # half a channel more than is kept: Torch-Pruning cuts n * (1 - ratio) down to a whole number
+    ratios = {layer: 1 - (kept[name] + 0.5) / len(scores[name]) for layer, name in layers.items()}
+    pruner(
+        smaller, input_shape, pruning_ratio=0.0, pruning_ratio_dict=ratios,
+        importance=lambda group: scores.get(layers.get(group[0].dep.target.module)),
+    ).step()  # fmt: skip
+    smaller.zero_grad(set_to_none=True)
+    return smaller.eval()
+
+
 def obtained(model: nn.Module, dense: nn.Module, input_shape: tuple[int, ...]) -> dict[str, Any]:
     """For a row's `extra`: the channels that every layer has now, and the shares of MACs and parameters that are gone."""
     widths = {name: _width(m) for name, m in model.named_modules() if isinstance(m, (*LAYERS, nn.RNNBase))}
     return {
         "channels": widths,
-        "macs_removed": 1 - count_macs(model, input_shape) / count_macs(dense, input_shape),
-        "params_removed": 1 - count_params(model) / count_params(dense),
+        "macs_removed": round(1 - count_macs(model, input_shape) / count_macs(dense, input_shape), 3),
+        "params_removed": round(1 - count_params(model) / count_params(dense), 3),
     }
 
 

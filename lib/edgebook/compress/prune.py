@@ -7,28 +7,16 @@ import math
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-import torch_pruning as tp
 from torch import Tensor, nn
 
-from edgebook.compress.groups import channel_groups, prunable, pruner
+from edgebook.compress.groups import prunable, remove
+from edgebook.compress.importance import IMPORTANCES, channel_scores
 from edgebook.errors import BadInput, pick
 from edgebook.models.counts import count_macs, count_params
 from edgebook.tasks import Task
 from edgebook.train import train
 
-IMPORTANCES = {
-    "bn_scale": tp.importance.BNScaleImportance,  # Liu et al. 2017, Network slimming
-    "fpgm": tp.importance.FPGMImportance,  # He et al. 2019: the filters nearest to all others
-    "hessian": tp.importance.GroupHessianImportance,  # LeCun et al. 1989, Optimal brain damage
-    "l1": lambda: tp.importance.GroupMagnitudeImportance(p=1),
-    "l2": lambda: tp.importance.GroupMagnitudeImportance(p=2),
-    "lamp": tp.importance.LAMPImportance,  # Lee et al. 2021
-    "random": tp.importance.RandomImportance,  # the control
-    "taylor": tp.importance.GroupTaylorImportance,  # Molchanov et al. 2019
-}
 SCOPES = ("uniform", "global", "isomorphic")
-N_ITEMS = 256  # training items behind a gradient
 N_HALVINGS = 16  # of the ratio, when MACs are asked for
 
 
@@ -59,12 +47,12 @@ def prune(
         if unknown := layer_ratios.keys() - scores.keys():
             raise BadInput(f"layer_ratios: {', '.join(sorted(unknown))} is unknown; known: {', '.join(scores)}")
         kept = {name: (1 - layer_ratios.get(name, 0)) * whole[name] for name in scores}
-        smaller = _remove(pruned, task, scores, _rounded(kept, scores, round_to))
+        smaller = remove(pruned, task.input_shape, scores, _rounded(kept, scores, round_to))
     elif macs_ratio:
         dense = count_macs(original if original is not None else model, task.input_shape)
         smaller = _by_macs(pruned, task, scores, kinds, whole, (1 - macs_ratio) * dense, scope, round_to)
     else:
-        smaller = _remove(pruned, task, scores, channels_to_keep(scores, kinds, whole, pruning_ratio, scope, round_to))
+        smaller = remove(pruned, task.input_shape, scores, channels_to_keep(scores, kinds, whole, pruning_ratio, scope, round_to))
     if original is None and count_params(smaller) == count_params(model):
         raise RuntimeError(f"nothing was removed: no layer can lose so few channels and keep a multiple of {round_to}")
     return smaller
@@ -80,7 +68,7 @@ def prune_in_steps(
     and for more steps than epochs. Source: Han et al. 2015, Learning both weights and connections.
     """
     epochs = recipe.pop("epochs")
-    if not 1 <= n_steps <= epochs:
+    if not 1 <= n_steps <= max(epochs, 1):
         raise BadInput(f"n_steps = {n_steps}; allowed: 1 to the {epochs} epochs of fine-tuning")
     net, history = model, []
     for step in range(1, n_steps + 1):
@@ -93,20 +81,6 @@ def prune_in_steps(
         history += net.history
     net.history = [{**entry, "epoch": number} for number, entry in enumerate(history, 1)]
     return net
-
-
-def channel_scores(model: nn.Module, task: Task, *, importance: str, seed: int = 0) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The importance of every channel (n channels a group), by the group's name, and what surrounds each group."""
-    torch.manual_seed(seed)
-    score = pick(IMPORTANCES, importance, "importance")()
-    made = pruner(model, task.input_shape, importance=score)
-    if importance in ("taylor", "hessian"):
-        _gradients(model, task, squared=importance == "hessian", seed=seed)
-    groups = {name: (group, made.estimate_importance(group)) for name, group in channel_groups(made).items()}
-    model.zero_grad(set_to_none=True)
-    known = {name: (group, own) for name, (group, own) in groups.items() if own is not None}
-    kinds = {name: " ".join(_kind(made, dep) for dep, _ in group) for name, (group, _) in known.items()}
-    return {name: own.detach() for name, (_, own) in known.items()}, kinds
 
 
 def channels_to_keep(
@@ -136,28 +110,6 @@ def _check(model, pruning_ratio, macs_ratio, layer_ratios, importance: str, scop
     for name, ratio in asked.items():
         if ratio is not None and not 0 <= ratio < 1:
             raise BadInput(f"{name} = {ratio}; allowed: 0 <= ratio < 1")
-    if importance == "bn_scale" and not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
-        others = ", ".join(sorted(IMPORTANCES.keys() - {"bn_scale"}))
-        raise BadInput(f"importance = 'bn_scale' needs batch norm, and {type(model).__name__} has none; allowed: {others}")
-
-
-def _gradients(model: nn.Module, task: Task, *, squared: bool, seed: int) -> None:
-    """Leave in `.grad` the loss's gradient over training items, or the mean of its squares item by item."""
-    items = torch.randperm(len(task.x_train), generator=torch.Generator().manual_seed(seed))[:N_ITEMS]
-    total = [torch.zeros_like(p) for p in model.parameters()]
-    for part in items.split(1 if squared else len(items)):
-        loss = F.cross_entropy(model(task.x_train[part]), task.y_train[part])
-        own = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
-        for sum_, gradient in zip(total, own, strict=True):
-            if gradient is not None:
-                sum_ += gradient.square() if squared else gradient
-    for parameter, sum_ in zip(model.parameters(), total, strict=True):
-        parameter.grad = sum_ / (len(items) if squared else 1)
-
-
-def _kind(made, dep) -> str:
-    side = "out" if made.DG.is_out_channel_pruning_fn(dep.handler) else "in"
-    return f"{type(dep.target.module).__name__}.{side}"
 
 
 def _part(ratio: float | None, step: int, n_steps: int) -> float | None:
@@ -170,20 +122,6 @@ def _rounded(kept: dict[str, float], scores: dict[str, Tensor], round_to: int) -
     return {name: min(count, len(scores[name])) for name, count in nearest.items()}
 
 
-def _remove(model: nn.Module, task: Task, scores: dict[str, Tensor], kept: dict[str, int]) -> nn.Module:
-    """A copy in which every group has its `kept` most important channels."""
-    smaller = copy.deepcopy(model)
-    layers = {smaller.get_submodule(name): name for name in kept}
-    # half a channel more than is kept: Torch-Pruning cuts n * (1 - ratio) down to a whole number
-    ratios = {layer: 1 - (kept[name] + 0.5) / len(scores[name]) for layer, name in layers.items()}
-    pruner(
-        smaller, task.input_shape, pruning_ratio=0.0, pruning_ratio_dict=ratios,
-        importance=lambda group: scores.get(layers.get(group[0].dep.target.module)),
-    ).step()  # fmt: skip
-    smaller.zero_grad(set_to_none=True)
-    return smaller.eval()
-
-
 def _by_macs(model, task: Task, scores, kinds, whole, target: float, scope: str, round_to: int) -> nn.Module:
     """The copy whose MACs come nearest to `target`: fewer channels never cost more, so the ratio is halved in."""
     low, high, best = 0.0, 1.0, (math.inf, model)
@@ -192,7 +130,7 @@ def _by_macs(model, task: Task, scores, kinds, whole, target: float, scope: str,
         ratio = (low + high) / 2
         kept = channels_to_keep(scores, kinds, whole, ratio, scope, round_to)
         if (key := tuple(kept.values())) not in tried:
-            smaller = _remove(model, task, scores, kept)
+            smaller = remove(model, task.input_shape, scores, kept)
             tried[key] = count_macs(smaller, task.input_shape)
             best = min(best, (abs(tried[key] - target), smaller), key=lambda pair: pair[0])
         low, high = (ratio, high) if tried[key] > target else (low, ratio)

@@ -171,7 +171,7 @@ def stored(model: nn.Module) -> dict[str, Any]:
     total, nonzero = sum(w.numel() for w in own.values()), sum(int((w != 0).sum()) for w in own.values())
     rest = sum(t.numel() for name, t in model.state_dict().items() if name not in own)
     packed = -(-total // 8) + 4 * (nonzero + rest)
-    return {"sparsity": 1 - nonzero / total, "size_packed_bytes": packed, "packed": "storage only"}
+    return {"sparsity": round(1 - nonzero / total, 4), "size_packed_bytes": packed, "packed": "storage only"}
 
 
 def _check(sparsity: float, scope: str, choice: str) -> None:
