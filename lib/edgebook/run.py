@@ -86,7 +86,7 @@ def plan(preset: dict[str, Any], run: str, only: list[str] | None = None) -> lis
     found = []
     for stem in sorted(per_point):
         for point in preset["points"]:
-            if stem in point.get("only", per_point):
+            if stem in point.get("only", per_point) and stem not in point.get("skip", []):
                 found += [_execution(preset, stem, point, seed, run, where) for seed in seeds]
     found += [_execution(preset, stem, {}, None, run, where) for stem in preset["once"]]
     if len({execution.name for execution in found}) < len(found):
@@ -109,13 +109,13 @@ def _check_names(preset: dict[str, Any], where: str) -> None:
     for stem in preset["once"]:
         params.notebook_defaults(stem)
     for index, point in enumerate(preset["points"]):
-        if not isinstance(point, dict) or not {"task", "model"} <= point.keys() <= {"task", "model", "only", "params"}:
-            raise BadInput(f"{where}: points[{index}] = {point!r}: task and model are needed; only and params are allowed")
+        if not isinstance(point, dict) or not {"task", "model"} <= point.keys() <= {"task", "model", "only", "skip", "params"}:
+            raise BadInput(f"{where}: points[{index}] = {point!r}: task and model are needed; only, skip and params are allowed")
         params.check(point.get("params", {}), where=f"{where}: points[{index}]")
-        for stem in point.get("only", []):
+        for stem in [*point.get("only", []), *point.get("skip", [])]:
             params.notebook_defaults(stem)
             if stem not in preset["notebooks"]:
-                raise BadInput(f"{where}: points[{index}].only names {stem}, which is not under notebooks")
+                raise BadInput(f"{where}: points[{index}] names {stem}, which is not under notebooks")
 
 
 def _execution(preset: dict, stem: str, point: dict, seed: int | None, run: str, where: str) -> Execution:

@@ -72,6 +72,7 @@ def _exported(lab: Lab, point: Point, runtime: str, quant: Quant | None) -> tupl
         started_at=point.started_at, duration_s=point.duration_s, extra=dict(point.extra), parent_id=point.parent,
         status=point.status if point.error else "ok", error=point.error,
     )  # fmt: skip
+    row["size_packed_bytes"] = row["extra"].pop("size_packed_bytes", None)  # computed by the technique, storage only
     if point.error:
         return row, point, None
     row |= {"n_params": count_params(point.model), "macs": count_macs(point.model, lab.task.input_shape)}
