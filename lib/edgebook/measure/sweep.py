@@ -85,7 +85,7 @@ def _exported(lab: Lab, point: Point, runtime: str, quant: Quant | None) -> tupl
         return row, point, None
     row |= {"artifact": str(artifact.path.relative_to(lab.run_dir)), "sha256": _sha256(artifact.path)}
     row |= {"versions": runtimes.versions(runtime), **figures.sizes(artifact)}
-    _merge(row, artifact.facts)
+    figures.merge(row, artifact.facts)
     return row, point, artifact
 
 
