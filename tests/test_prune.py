@@ -194,7 +194,8 @@ def test_sparse_learning_spreads_the_channels_apart(digits, regularizer):
 def test_bad_input_is_one_line(signals, ask, words):
     with pytest.raises(BadInput) as caught:
         prune(net("conv1d", signals), signals, **ask)
-    assert words in str(caught.value) and "\n" not in str(caught.value)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_recurrent_net_is_sent_elsewhere(signals):

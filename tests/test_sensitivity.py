@@ -62,7 +62,7 @@ def test_derived_ratios_remove_the_macs(model, signals, scanned):
     assert count_macs(smaller, (1, 40)) / count_macs(model, (1, 40)) == pytest.approx(0.6, abs=0.05)
     with pytest.raises(BadInput, match=r"macs_ratio = 0.99; allowed: up to 0\.\d\d"):
         ratios_for_macs(model, signals, scanned=scanned, macs_ratio=0.99)
-    with pytest.raises(BadInput, match="ratios = .1.5.; allowed"):
+    with pytest.raises(BadInput, match=r"ratios = .1\.5.; allowed"):
         scan(model, signals, ratios=[1.5])
 
 
@@ -78,5 +78,5 @@ def test_by_the_clock_channels_go_where_they_cost_time(model, signals, monkeypat
     assert [step["layer"] for step in smaller.history] == ["features.2"] * 4
     with pytest.raises(RuntimeError, match="no layer saves more"):
         prune_to_latency(model, signals, latency_ratio=0.1, runtime="onnx", round_to=8)
-    with pytest.raises(BadInput, match="latency_ratio = 1.2; allowed"):
+    with pytest.raises(BadInput, match=r"latency_ratio = 1\.2; allowed"):
         prune_to_latency(model, signals, latency_ratio=1.2, runtime="onnx")

@@ -121,4 +121,5 @@ def test_recurrent_weights_count_too_and_zero_sparsity_changes_nothing(signals):
 def test_bad_input_is_one_line(signals, call, words):
     with pytest.raises(BadInput) as caught:
         call(mlp(), signals)
-    assert words in str(caught.value) and "\n" not in str(caught.value)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
