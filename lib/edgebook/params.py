@@ -130,6 +130,8 @@ PARAMS: dict[str, Param] = {
     "distill_epochs": Param(Count, "epochs of the student's training, distilled and alone"),
     "temperatures": Param(Annotated[list[Positive], Field(min_length=1)], "softens both outputs (Hinton et al. 2015)"),
     "soft_weight": Param(Share, "weight of the teacher's outputs in the loss; the labels get the rest"),
+    "n_finalists": Param(Natural, "networks of this run, the best on validation, that are exported beside the baseline"),
+    "latency_budget_ms": Param(Annotated[float, Field(ge=0)], "longest time an item may take; 0: no limit", "ms"),
     "max_loss": Param(Share, "validation score that may be lost to the baseline by what ships"),
 }
 

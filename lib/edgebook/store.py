@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from edgebook.models import build_model
+from edgebook.models.fold import fold
 from edgebook.tasks import Task
 from edgebook.train import seed_all
 
@@ -114,6 +115,7 @@ def load(path: Path) -> nn.Module:
     entry = torch.load(path, weights_only=True)
     spec = entry["spec"]
     model = build_model(spec["model"], tuple(spec["input_shape"]), spec["n_outputs"], **spec["shape"])
+    model = fold(model) if spec.get("folded") else model
     resize(model, entry["sizes"], entry["state"]).load_state_dict(entry["state"])
     model.history, model.key, model.seconds = entry.get("history", []), entry.get("key"), entry.get("seconds")
     return model.eval()
