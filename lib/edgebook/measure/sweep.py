@@ -38,12 +38,14 @@ def measure(lab: Lab) -> list[dict[str, Any]]:
     for row, point, _ in found:  # a runtime without a float file compares with its uncompressed integer one
         if point.family == "baseline" and row["status"] == "ok":
             bases.setdefault(row["runtime"], row["row_id"])
-    float_outputs = infer(lab.points[0].model, lab.task.x_test).numpy()
+    models = {id(point.model): point.model for _, point, artifact in found if artifact}
+    eager = {key: infer(model, lab.task.x_test).numpy() for key, model in models.items()}
     for row, point, _ in found:
         row |= {"baseline_id": bases.get(row["runtime"]), "session": session, "machine": context}
         row["device"] = row["device"] or "host"
         if row["row_id"] in by_row:
-            _fill(row, by_row[row["row_id"]], by_row.get(row["baseline_id"]), lab, point, float_outputs)
+            _fill(row, by_row[row["row_id"]], by_row.get(row["baseline_id"]), lab, eager[id(point.model)])
+            row["agreement"] = _agreement(by_row[row["row_id"]], eager.get(id(lab.points[0].model)))
     _name_other_targets([row for row, _, _ in found])
     sizes = {row["row_id"]: row["size_bytes"] for row, _, _ in found}
     for row, _, _ in found:
@@ -85,7 +87,7 @@ def _exported(lab: Lab, point: Point, runtime: str, quant: Quant | None) -> tupl
         return row, point, None
     row |= {"artifact": str(artifact.path.relative_to(lab.run_dir)), "sha256": _sha256(artifact.path)}
     row |= {"versions": runtimes.versions(runtime), **figures.sizes(artifact)}
-    _merge(row, artifact.facts)
+    figures.merge(row, artifact.facts)
     return row, point, artifact
 
 
@@ -104,20 +106,23 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _fill(row: dict, measured: Measured, base: Measured | None, lab: Lab, point: Point, float_outputs: np.ndarray) -> None:
-    """The measured columns of one row; a file that failed half-way keeps what it showed and says why."""
+def _agreement(measured: Measured, float_outputs: np.ndarray | None) -> float | None:
+    known = float_outputs is not None and "test" in measured.outputs
+    return figures.same_answers(measured, float_outputs) if known else None
+
+
+def _fill(row: dict, measured: Measured, base: Measured | None, lab: Lab, own: np.ndarray) -> None:
+    """The measured columns of one row; a file that failed half-way keeps what it showed and says why. `own`: what its
+    PyTorch model answers, (n, n_outputs).
+    """
     labels = {"val": lab.task.y_val.numpy(), "test": lab.task.y_test.numpy()}
     row["rss_bytes"] = measured.rss_bytes
     if measured.error:
         row |= {"status": "failed", "error": measured.error}
     if measured.outputs.keys() >= {"val", "test"}:
-        own = infer(point.model, lab.task.x_test).numpy()
         figures.merge(row, figures.quality(measured, labels))
         figures.merge(row, figures.portable(measured.artifact, measured, lab.task.x_test.numpy()))
-        row |= {
-            "fidelity": figures.same_answers(measured, own),
-            "agreement": figures.same_answers(measured, float_outputs),
-        }
+        row["fidelity"] = figures.same_answers(measured, own)
         if base and base.outputs.keys() >= {"test"}:
             figures.merge(row, figures.against_baseline(measured, base, labels))
     figures.merge(row, figures.latency(measured))
