@@ -88,7 +88,7 @@ def test_a_unit_without_effect_goes_first(signals, importance):
 def test_ratio_0_changes_nothing_and_bad_input_is_one_line(signals):
     model = net("gru", signals)
     assert torch.equal(infer(prune_units(model, signals, pruning_ratio=0), signals.x_val), infer(model, signals.x_val))
-    with pytest.raises(BadInput, match="pruning_ratio = 1.5; allowed: 0 <= ratio < 1"):
+    with pytest.raises(BadInput, match=r"pruning_ratio = 1\.5; allowed: 0 <= ratio < 1"):
         prune_units(model, signals, pruning_ratio=1.5)
     with pytest.raises(BadInput, match="importance 'bn_scale' is unknown"):
         prune_units(model, signals, pruning_ratio=0.5, importance="bn_scale")

@@ -8,7 +8,7 @@ from edgebook.compress.groups import prunable
 from edgebook.compress.latency import prune_to_latency
 from edgebook.compress.prune import prune
 from edgebook.compress.sensitivity import layer_ratios, ratios_for_macs, scan, table
-from edgebook.errors import BadInput
+from edgebook.errors import BadInput, Unsupported
 from edgebook.models import build_model
 from edgebook.models.counts import count_macs
 from edgebook.tasks import load_task
@@ -62,7 +62,7 @@ def test_derived_ratios_remove_the_macs(model, signals, scanned):
     assert count_macs(smaller, (1, 40)) / count_macs(model, (1, 40)) == pytest.approx(0.6, abs=0.05)
     with pytest.raises(BadInput, match=r"macs_ratio = 0.99; allowed: up to 0\.\d\d"):
         ratios_for_macs(model, signals, scanned=scanned, macs_ratio=0.99)
-    with pytest.raises(BadInput, match="ratios = .1.5.; allowed"):
+    with pytest.raises(BadInput, match=r"ratios = .1\.5.; allowed"):
         scan(model, signals, ratios=[1.5])
 
 
@@ -76,7 +76,7 @@ def test_by_the_clock_channels_go_where_they_cost_time(model, signals, monkeypat
     smaller = prune_to_latency(model, signals, latency_ratio=0.5, runtime="onnx", round_to=4)
     assert prunable(smaller, (1, 40)) == {"features.0": 25, "features.2": 12, "features.4": 25}
     assert [step["layer"] for step in smaller.history] == ["features.2"] * 4
-    with pytest.raises(RuntimeError, match="no layer saves more"):
+    with pytest.raises(Unsupported, match="no layer saves more"):
         prune_to_latency(model, signals, latency_ratio=0.1, runtime="onnx", round_to=8)
-    with pytest.raises(BadInput, match="latency_ratio = 1.2; allowed"):
+    with pytest.raises(BadInput, match=r"latency_ratio = 1\.2; allowed"):
         prune_to_latency(model, signals, latency_ratio=1.2, runtime="onnx")

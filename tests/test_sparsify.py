@@ -26,7 +26,7 @@ def zeros(model):
 
 
 def test_the_schedule_is_cubic():
-    assert s.scheduled(9, 10, 110, 0.0, 0.8) is None
+    assert s.scheduled(0, 10, 110, 0.2, 0.8) == pytest.approx(0.2)
     assert s.scheduled(10, 10, 110, 0.2, 0.8) == pytest.approx(0.2)
     assert s.scheduled(60, 10, 110, 0.2, 0.8) == pytest.approx(0.8 - 0.6 * 0.5**3)
     assert s.scheduled(500, 10, 110, 0.2, 0.8) == pytest.approx(0.8)
@@ -121,4 +121,5 @@ def test_recurrent_weights_count_too_and_zero_sparsity_changes_nothing(signals):
 def test_bad_input_is_one_line(signals, call, words):
     with pytest.raises(BadInput) as caught:
         call(mlp(), signals)
-    assert words in str(caught.value) and "\n" not in str(caught.value)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)

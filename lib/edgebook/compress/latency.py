@@ -13,7 +13,7 @@ from torch import nn
 from edgebook import lock, runtimes
 from edgebook.compress.groups import remove
 from edgebook.compress.importance import channel_scores
-from edgebook.errors import BadInput
+from edgebook.errors import BadInput, Unsupported
 from edgebook.measure.session import measure_files
 from edgebook.runtimes import Artifact
 from edgebook.runtimes.quiet import quiet
@@ -33,7 +33,7 @@ def prune_to_latency(
     Step by step: every layer in turn offers its next `round_to` least important channels, each offer is exported and timed
     whole, together with the net of the step before, and the one that costs the least training loss for the time it saves is
     taken. `.history` holds one dict a step: layer, channels, latency_ratio. Raises BadInput for a ratio outside (0, 1),
-    RuntimeError when no offer saves time any more. Source: after Yang et al. 2018, NetAdapt (there with fine-tuning in
+    Unsupported when no offer saves time any more. Source: after Yang et al. 2018, NetAdapt (there with fine-tuning in
     every step, and a table of layer times instead of whole files).
     """
     if not 0 < latency_ratio < 1:
@@ -51,7 +51,7 @@ def prune_to_latency(
             if now - time > NOISE * dense:
                 worth[layer] = ((_loss(offer, task) - loss) / (now - time), time / dense, offer)
         if not worth:
-            raise RuntimeError(f"{runtime} came down to {now / dense:.2f} of the latency; no layer saves more by {round_to}")
+            raise Unsupported(f"{runtime} came down to {now / dense:.2f} of the latency; no layer saves more by {round_to}")
         layer = min(worth, key=lambda name: worth[name][0])
         _, reached, net = worth[layer]
         history.append({"layer": layer, "latency_ratio": reached})

@@ -37,24 +37,22 @@ def sparsify(
     if frequency < 1:
         raise BadInput(f"frequency = {frequency}; allowed: 1 or more steps")
     n_steps = recipe["epochs"] * -(-len(task.x_train) // recipe.get("batch_size", 128))
-    masks: Masks = {}
+    first = int(begin * n_steps)
+    last = max(int(end * n_steps), first + 1)
+    renewed, masks = {*range(first, last, frequency), last - 1}, {}
 
     def hold(net: nn.Module, step: int) -> None:
-        now = scheduled(step + 1, int(begin * n_steps), int(end * n_steps), initial_sparsity, sparsity)
-        if now is not None and (step % frequency == 0 or step + 1 >= int(end * n_steps)) and not masks.get("done"):
-            masks.update(choose(net, now, scope=scope, choice=choice, seed=recipe.get("seed", 0)))
-            if step + 1 >= int(end * n_steps):
-                masks["done"] = torch.ones(())
-        apply(net, {name: mask for name, mask in masks.items() if name != "done"})
+        if step in renewed:
+            share = scheduled(step + 1, first, last, initial_sparsity, sparsity)
+            masks.update(choose(net, share, scope=scope, choice=choice, seed=recipe.get("seed", 0)))
+        apply(net, masks)
 
     return train(model, task, after_step=hold, **recipe | {"keep": "last"})
 
 
-def scheduled(step: int, begin: int, end: int, initial: float, final: float) -> float | None:
-    """Sparsity at a step: None before `begin`, then cubic from `initial` to `final`, which it has from `end` on."""
-    if step < begin:
-        return None
-    left = max(0.0, 1 - (step - begin) / max(end - begin, 1))
+def scheduled(step: int, begin: int, end: int, initial: float, final: float) -> float:
+    """Sparsity at a step: `initial` up to `begin`, then cubic to `final`, which it has from `end` on."""
+    left = min(1.0, max(0.0, 1 - (step - begin) / (end - begin)))
     return final + (initial - final) * left**3
 
 
