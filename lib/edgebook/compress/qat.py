@@ -10,14 +10,12 @@ import warnings
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
-from edgebook import affine, store
+from edgebook import store
 from edgebook.errors import BadInput, Unsupported
 from edgebook.tasks import Task
 from edgebook.train import Loss, train
 
-LAYERS = (nn.Conv1d, nn.Conv2d, nn.Linear)
 LARGEST_BATCH = 4096
 
 
@@ -125,36 +123,3 @@ def _taught(teacher: nn.Module, soft_weight: float, temperature: float) -> Loss:
         return soft_weight * soft + (1 - soft_weight) * F.cross_entropy(own, y)
 
     return loss
-
-
-class RoundWeight(nn.Module):
-    """A weight as `bits` hold it for each output channel, its gradient passed straight through; scales are float16."""
-
-    def __init__(self, bits: int):
-        super().__init__()
-        self.bits, self.top = bits, affine.limits(bits, symmetric=True)[1]
-
-    def forward(self, w: Tensor) -> Tensor:
-        flat = w.detach().flatten(1)
-        scale = (flat.abs().amax(1) / self.top).half().float().clamp(min=2**-14)
-        q = (flat / scale[:, None]).round().clamp(-self.top, self.top)
-        return w + ((q * scale[:, None]).view_as(w) - w.detach())
-
-
-def low_bit_qat(model: nn.Module, task: Task, *, bits: int, first_last_bits: int = 8, **recipe) -> nn.Module:
-    """The model fine-tuned with weights of `bits` (first and last layer: `first_last_bits`), baked in at the end: its
-    weights lie on the grid exactly, biases and batch norm stay float. Raises BadInput for bits outside 2..8.
-    Source: Bengio et al. 2013 (straight-through); Choi et al. 2018, PACT (first and last layer).
-    """
-    for name, value in (("bits", bits), ("first_last_bits", first_last_bits)):
-        if not 2 <= value <= 8:
-            raise BadInput(f"{name} = {value}; allowed: 2 to 8")
-    net = copy.deepcopy(model)
-    layers = [layer for layer in net.modules() if isinstance(layer, LAYERS)]
-    for layer in layers:
-        own = first_last_bits if layer in (layers[0], layers[-1]) else bits
-        parametrize.register_parametrization(layer, "weight", RoundWeight(own))
-    net = train(net, task, **recipe)
-    for layer in [layer for layer in net.modules() if parametrize.is_parametrized(layer)]:
-        parametrize.remove_parametrizations(layer, "weight")
-    return net

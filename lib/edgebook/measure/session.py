@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from edgebook import lock
-from edgebook.runtimes import Artifact
+from edgebook.runtimes import Artifact, runtime
 
 SLOW_MS = 0.5  # a runtime slower than this an item scores a fixed subset
 SUBSET = 1000
@@ -132,7 +132,7 @@ def _score(worker: Worker, result: Measured, splits: dict, inputs: dict, prefix:
             raise ValueError(f"the file's input is {shape}, the task's {x.shape[1:]}")
     worker.ask(do="warm", seconds=0.05)
     result.rss_bytes = worker.ask(do="memory")["rss_bytes"]
-    slow = worker.ask(do="time", seconds=0.02)["p50_ms"] > SLOW_MS and result.artifact.runtime != "torch"
+    slow = worker.ask(do="time", seconds=0.02)["p50_ms"] > SLOW_MS and result.artifact.runtime not in ("torch", "packed")
     for split, x in splits.items():
         result.items[split] = subset(len(x)) if slow else np.arange(len(x))
         source = _save(prefix.with_suffix(f".{split}.x.npy"), x[result.items[split]]) if slow else inputs[split]
@@ -141,9 +141,14 @@ def _score(worker: Worker, result: Measured, splits: dict, inputs: dict, prefix:
         result.outputs[split] = np.load(target)
 
 
+def timed(artifact: Artifact) -> bool:
+    """Whether the time of a call means anything: not for files that are decoded to run."""
+    return getattr(runtime(artifact.runtime), "TIMED", True)
+
+
 def _time(workers: dict[int, Worker], found: list[Measured], *, seconds: float, n_rounds: int) -> None:
     """Round-robin blocks in a new random order each round; a file that dies here keeps its score and says why."""
-    alive = {index: worker for index, worker in workers.items() if not found[index].error}
+    alive = {index: worker for index, worker in workers.items() if not found[index].error and timed(found[index].artifact)}
     shuffle = random.Random(0)
     order = list(alive)
     for index in order:

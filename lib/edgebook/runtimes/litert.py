@@ -11,7 +11,8 @@ from edgebook.runtimes import Program, Quant, ranges
 
 EXTENSION = ".tflite"
 LIBRARIES = ("ai-edge-litert", "litert-torch", "ai-edge-quantizer", "torch")
-PRECISIONS = ("fp32", "fp16", "int8-dynamic", "int8-static", "int16x8", "int8-weight", "int4-weight", "int4-dynamic", "int4-static")
+PRECISIONS = ("fp32", "fp16", "int8-dynamic", "int8-static", "int16x8",
+              "int8-weight", "int4-weight", "int4-dynamic", "int4-static")  # fmt: skip
 WEIGHTS = {"minmax": "min_max_uniform_quantize", "mse": "MSE", "octav": "OCTAV", "recover": "dequantized_weight_recovery"}
 ALGORITHMS = ("minmax", "average", "percentile", "entropy", "mse", "octav", "recover")
 

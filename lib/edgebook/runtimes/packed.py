@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgebook.errors import BadInput
+from edgebook.errors import BadInput, Unsupported
 from edgebook.runtimes import Program
 
 EXTENSION = ".pack"
@@ -30,6 +30,8 @@ def convert(model, x, path: Path) -> None:
     """The packed file: magic, header (zlib JSON: how to rebuild the net), then one record a tensor in the net's own order,
     then a checksum. Batch norm is stored as scale and shift (two vectors of four), exact up to float rounding.
     """
+    if hasattr(model, "integers"):
+        raise Unsupported("packed stores shared weights; a net with int8 activations ships in onnx or litert")
     state = list(settled(model).state_dict().values())
     head = {"spec": model.spec}
     if shapes_differ(model):
