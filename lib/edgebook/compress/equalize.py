@@ -53,7 +53,7 @@ def _even_out(net: nn.Module, first: str, norm: str | None, second: str) -> Tens
     depthwise = getattr(behind, "groups", 1) > 1
     w2 = weights[second]
     r2 = w2.abs().flatten(1).amax(1) if depthwise else w2.abs().transpose(0, 1).flatten(1).amax(1)
-    if depthwise and behind.groups != behind.in_channels or len(r1) != len(r2):
+    if (depthwise and behind.groups != behind.in_channels) or len(r1) != len(r2):
         return torch.ones(1)
     s = torch.where((r1 > 0) & (r2 > 0), (r1 / r2.clamp(min=1e-12)).sqrt(), torch.ones_like(r1)).clamp(1e-3, 1e3)
     for part in [net.get_submodule(norm)] if norm else [before]:
