@@ -13,7 +13,7 @@ import torch
 
 from edgebook.errors import BadInput
 from edgebook.tasks import TASKS, fashion_mnist, load_task
-from edgebook.tasks.augment import shift, shift_flip
+from edgebook.tasks.augment import shift, shift_flip, shift_jitter
 from edgebook.tasks.split import split_validation, stratified_mask
 
 NO_FASHION = "Fashion-MNIST is not on this machine: apt-get install dataset-fashion-mnist, or set EDGEBOOK_DATA"
@@ -147,9 +147,19 @@ def test_augmented_images_are_shifts_and_mirrors_of_their_own_image(augment, pix
     assert {mirrored for *_, mirrored in seen} == ({False, True} if flips else {False})
 
 
-@pytest.mark.parametrize("augment", [shift_flip, shift])
+def test_a_jittered_signal_is_its_own_rotated_by_up_to_two_steps_and_a_little_noise():
+    x = torch.randn(200, 1, 40)
+    original = x.clone()
+    y = shift_jitter(x, torch.Generator().manual_seed(0))
+    assert torch.equal(x, original)
+    distances = torch.stack([(y - x.roll(steps, 2)).square().mean((1, 2)).sqrt() for steps in range(-2, 3)])  # (5, 200)
+    assert (distances.amin(0) < 0.1).all()
+    assert set(distances.argmin(0).tolist()) == {0, 1, 2, 3, 4}
+
+
+@pytest.mark.parametrize("augment", [shift_flip, shift, shift_jitter])
 def test_augmentation_draws_from_its_generator_only(augment):
-    x = torch.randn(50, 1, 8, 8)
+    x = torch.randn(50, 1, 40) if augment is shift_jitter else torch.randn(50, 1, 8, 8)
     first = augment(x, torch.Generator().manual_seed(5))
     torch.manual_seed(99)
     assert torch.equal(first, augment(x, torch.Generator().manual_seed(5)))

@@ -1,4 +1,4 @@
-"""edgebook run | report | pick | params | doctor"""
+"""edgebook run | report | pick | measure | params | doctor"""
 
 from __future__ import annotations
 
@@ -78,6 +78,34 @@ def pick(
         print(f"{pair[0]} {pair[1]}: {choose.answer(own, **limits)}")
         if chosen := choose.choose(own, **limits):
             print(f"  {reports_dir() / name / chosen['artifact']}")
+
+
+@app.command()
+def measure(
+    files: Annotated[list[Path], typer.Argument(help="files of any origin: model.onnx model.tflite")],
+    task: Annotated[str, typer.Option(help="data set, or a path to your .npz")],
+    baseline: Annotated[Path | None, typer.Option(help="file to compare with; the first when left out")] = None,
+    runtime: Annotated[str | None, typer.Option(help="what runs them; by their extension when left out")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="threads of the runtimes")] = 1,
+    measure_s: Annotated[float, typer.Option(min=0.05, help="seconds of timing a file")] = 2.0,
+    limit_s: Annotated[float, typer.Option(min=1, help="seconds after which a runtime that hangs is ended")] = 120.0,
+    out: Annotated[Path, typer.Option(help="folder for rows and page")] = Path("reports/measured"),
+) -> None:
+    """Measure files that were made elsewhere: accuracy, size, memory, latency, with intervals and verdicts."""
+    from edgebook.measure.anyfile import measure_any
+    from edgebook.report import html, tables
+    from edgebook.tasks import load_task
+
+    rows = measure_any(files, load_task(task), out, baseline=baseline, runtime=runtime, threads=threads,
+                       measure_s=measure_s, limit_s=limit_s)  # fmt: skip
+    table = tables.table(rows).drop(columns=["status", "flags"], errors="ignore")
+    print(table[table.runtime != ""].to_string(index=False, line_width=130))
+    for row in rows:
+        for note in filter(None, (row["extra"].get("layout"), *row["extra"].get("flags", []), row["error"])):
+            print(note if row["label"] in note else f"{row['label']}: {note}")
+    print(html.index(out))
+    if any(row["status"] == "failed" for row in rows):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 import traceback
@@ -37,6 +38,7 @@ class Point:
     parent: str | None = None
     runtimes: list[str] | None = None  # of these only; None: of all that the notebook asks for
     error: str | None = None
+    status: str = "failed"  # what its rows say when there is an error
     started_at: str = ""
     duration_s: float = 0.0
     extra: dict[str, Any] = field(default_factory=dict)
@@ -58,8 +60,8 @@ class Lab:
 
 
 def reports_dir() -> Path:
-    """Where runs go: `reports/` in the checkout."""
-    return Path(__file__).parents[2] / "reports"
+    """Where runs go: `EDGEBOOK_REPORTS`, else `reports/` in the checkout."""
+    return Path(os.environ.get("EDGEBOOK_REPORTS", Path(__file__).parents[2] / "reports")).absolute()
 
 
 def execution_name(notebook: str, values: dict[str, Any]) -> str:
@@ -130,6 +132,7 @@ def attempt(
         yield point
     except Exception as error:  # any failure of a point is a row, not the end of the sweep
         point.error = one_line(error)
+        point.status = "unsupported" if isinstance(error, Unsupported) else "failed"
         if not isinstance(error, BadInput | Unsupported):
             traceback.print_exc()
     point.duration_s = time.perf_counter() - clock

@@ -86,7 +86,7 @@ def plan(preset: dict[str, Any], run: str, only: list[str] | None = None) -> lis
     found = []
     for stem in sorted(per_point):
         for point in preset["points"]:
-            if stem in point.get("only", per_point):
+            if stem in point.get("only", per_point) and stem not in point.get("skip", []):
                 found += [_execution(preset, stem, point, seed, run, where) for seed in seeds]
     found += [_execution(preset, stem, {}, None, run, where) for stem in preset["once"]]
     if len({execution.name for execution in found}) < len(found):
@@ -109,13 +109,13 @@ def _check_names(preset: dict[str, Any], where: str) -> None:
     for stem in preset["once"]:
         params.notebook_defaults(stem)
     for index, point in enumerate(preset["points"]):
-        if not isinstance(point, dict) or not {"task", "model"} <= point.keys() <= {"task", "model", "only", "params"}:
-            raise BadInput(f"{where}: points[{index}] = {point!r}: task and model are needed; only and params are allowed")
+        if not isinstance(point, dict) or not {"task", "model"} <= point.keys() <= {"task", "model", "only", "skip", "params"}:
+            raise BadInput(f"{where}: points[{index}] = {point!r}: task and model are needed; only, skip and params are allowed")
         params.check(point.get("params", {}), where=f"{where}: points[{index}]")
-        for stem in point.get("only", []):
+        for stem in [*point.get("only", []), *point.get("skip", [])]:
             params.notebook_defaults(stem)
             if stem not in preset["notebooks"]:
-                raise BadInput(f"{where}: points[{index}].only names {stem}, which is not under notebooks")
+                raise BadInput(f"{where}: points[{index}] names {stem}, which is not under notebooks")
 
 
 def _execution(preset: dict, stem: str, point: dict, seed: int | None, run: str, where: str) -> Execution:
@@ -146,16 +146,34 @@ def run_preset(preset_path: Path, *, run: str, only: list[str] | None, overrides
     executions = plan(read_preset(preset_path, overrides), run, only)
     folder = reports_dir() / run
     _check_writable(folder)
+    check_data(executions)
     started, failures = time.perf_counter(), 0
     for number, execution in enumerate(executions, 1):
         clock = time.perf_counter()
-        state, done = run_one(folder, execution, fresh=fresh, again=execution.notebook.startswith("90") and number > 1)
+        state, done = run_one(folder, execution, fresh=fresh, again=execution.notebook.startswith(("60", "90")) and number > 1)
         failures += state["status"] != "ok"
         word = "found" if done else state["status"] if state["status"] == "ok" else f"FAILED: {state['error']}"
         spent = f"{time.perf_counter() - clock:.0f} s, {time.perf_counter() - started:.0f} s in all"
         print(f"[{number}/{len(executions)}] {execution.name}: {word} ({spent})", flush=True)
     failures += sum(row["status"] == "failed" for row in _rows(folder))
     return failures
+
+
+def check_data(executions: list[Execution]) -> None:
+    """Load every data set and build every network once: what does not go together is said before anything starts."""
+    from edgebook.models import build_model
+    from edgebook.tasks import load_task
+
+    tasks = {name: load_task(name) for name in dict.fromkeys(e.params["task"] for e in executions if "task" in e.params)}
+    for execution in executions:
+        p = execution.params
+        for model, shape in (("model", "model_shape"), ("student", "student_shape")):
+            if "task" in p and model in p:
+                task = tasks[p["task"]]
+                try:
+                    build_model(p[model], task.input_shape, task.n_outputs, **p.get(shape, {}))
+                except BadInput as error:
+                    raise BadInput(f"{execution.name}: {error}") from None
 
 
 def _rows(folder: Path) -> list[dict]:
@@ -194,15 +212,15 @@ def _write_failure(folder: Path, execution: Execution, error: str) -> None:
     """An execution that ended before its rows were written is itself a failed row."""
     known = {key: execution.params.get(key) for key in ("task", "model", "seed", "run")}
     row = rows.new_row(
-        **known, notebook=execution.notebook, execution=execution.name, row_id=rows.short_id(execution.name), label="whole notebook",
-        status="failed", error=error, commit=machine.commit(),
+        **known, notebook=execution.notebook, execution=execution.name, row_id=rows.short_id(execution.name),
+        label="whole notebook", status="failed", error=error, commit=machine.commit(),
     )  # fmt: skip
     rows.write_rows(folder / "rows" / f"{execution.name}.jsonl", [row])
 
 
 def _rows_hash(folder: Path, execution: Execution) -> str:
-    """The rows of all other executions: a comparison is made again when one of them changed."""
-    others = [file for file in sorted((folder / "rows").glob("*.jsonl")) if file.stem != execution.name]
+    """The rows of all executions before this one: a comparison is made again when one of them changed."""
+    others = [file for file in sorted((folder / "rows").glob("*.jsonl")) if file.stem < execution.notebook]
     return hashlib.sha256(b"".join(file.read_bytes() for file in others)).hexdigest()
 
 

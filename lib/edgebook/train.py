@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -97,44 +97,39 @@ def train(
     """
     seed_all(seed)
     model, device = copy.deepcopy(model), pick_device(device)
-    spatial = task.x_train.ndim == 4 and device.type != "mps"
-    model.to(device, memory_format=torch.channels_last) if spatial else model.to(device)
-    x, y = task.x_train.to(device), task.y_train.to(device)
-    if spatial:
-        x = x.contiguous(memory_format=torch.channels_last)
-    loss = loss or cross_entropy(label_smoothing)
-    steps = epochs * -(-len(x) // batch_size)
+    x, y = _placed(model, task, device)
+    loss, transform = loss or cross_entropy(label_smoothing), task.augment if augment else None
+    steps_per_epoch = -(-len(x) // batch_size)
     optimizer = make_optimizer(model, optimizer=optimizer, lr=lr, weight_decay=weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=max(steps, 2), pct_start=0.2)
-    order, step = torch.Generator().manual_seed(seed), 0
-    history, best = [], (-1.0, None)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=lr, total_steps=max(epochs * steps_per_epoch, 2), pct_start=0.2
+    )
+    order, history, best = torch.Generator().manual_seed(seed), [], (-1.0, None)
+
+    def one_step(xb: Tensor, yb: Tensor, step: int) -> Tensor:
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == "bfloat16"):
+            value = loss(model, xb, yb, step)
+        optimizer.zero_grad(set_to_none=True)
+        value.backward()
+        if before_step:
+            before_step(model, step)
+        optimizer.step()
+        if after_step:
+            after_step(model, step)
+        schedule.step()
+        return value.detach()
+
     for epoch in range(epochs):
         with lock.training():
-            started, total = time.perf_counter(), 0.0
+            started = time.perf_counter()
             model.train()
-            for items in torch.randperm(len(x), generator=order).to(device).split(batch_size):
-                xb, yb = x[items], y[items]
-                if augment and task.augment:
-                    xb = task.augment(xb, order)
-                with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == "bfloat16"):
-                    value = loss(model, xb, yb, step)
-                optimizer.zero_grad(set_to_none=True)
-                value.backward()
-                if before_step:
-                    before_step(model, step)
-                optimizer.step()
-                if after_step:
-                    after_step(model, step)
-                schedule.step()
-                total += value.detach()
-                step += 1
+            batches = enumerate(_batches(x, y, batch_size, order, transform), epoch * steps_per_epoch)
+            mean_loss = float(sum(one_step(xb, yb, step) for step, (xb, yb) in batches)) / steps_per_epoch
             seconds = time.perf_counter() - started
             score = evaluate(model, task.x_val, task.y_val)
-        history.append({"epoch": epoch + 1, "loss": float(total) / (steps // epochs), "val_score": score, "seconds": seconds})
-        if not np.isfinite(history[-1]["loss"]):
-            raise FloatingPointError(
-                f"the loss became {history[-1]['loss']} in epoch {epoch + 1}; a smaller lr than {lr} may help"
-            )
+        history.append({"epoch": epoch + 1, "loss": mean_loss, "val_score": score, "seconds": seconds})
+        if not np.isfinite(mean_loss):
+            raise FloatingPointError(f"the loss became {mean_loss} in epoch {epoch + 1}: a smaller lr than {lr} may help")
         if keep == "last" or score >= best[0]:
             best = (score, copy.deepcopy(model.state_dict()) if epoch + 1 < epochs else None)
     if best[1] is not None:
@@ -142,3 +137,21 @@ def train(
     model = model.to("cpu").eval()
     model.history = history
     return model
+
+
+def _placed(model: nn.Module, task: Task, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The training items on the device, and the model with them; images channels last, which CPUs and GPUs like."""
+    x, y = task.x_train.to(device), task.y_train.to(device)
+    if x.ndim != 4 or device.type == "mps":
+        model.to(device)
+        return x, y
+    model.to(device, memory_format=torch.channels_last)
+    return x.contiguous(memory_format=torch.channels_last), y
+
+
+def _batches(
+    x: Tensor, y: Tensor, batch_size: int, order: torch.Generator, augment: Callable | None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """One epoch in a new order."""
+    for items in torch.randperm(len(x), generator=order).to(x.device).split(batch_size):
+        yield (augment(x[items], order) if augment else x[items]), y[items]

@@ -10,6 +10,7 @@ import json
 import os
 import random
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,11 +21,14 @@ from pathlib import Path
 import numpy as np
 
 from edgebook import lock
-from edgebook.runtimes import Artifact, runtime
+from edgebook.runtimes import Artifact, has_latency
 
 SLOW_MS = 0.5  # a runtime slower than this an item scores a fixed subset
 SUBSET = 1000
 SUBSET_SEED = 0
+BLOCK_S = 0.02  # short blocks, so that all files of a round meet the same machine
+ROUNDS = (10, 100)  # at least, at most
+DISTURBED = 1.1  # the probe took this much longer than on the quiet machine
 
 
 @dataclass
@@ -38,8 +42,12 @@ class Measured:
     rss_bytes: int | None = None
     blocks_p50: list[float] = field(default_factory=list)  # ms, one a round
     blocks_p90: list[float] = field(default_factory=list)
+    probes: list[float] = field(default_factory=list)  # ns, what a fixed piece of work took around each block
+    quiet: list[bool] = field(default_factory=list)  # whether nothing else disturbed the block
     n_calls: int = 0
     steady: bool = True
+    found: dict = field(default_factory=dict)  # what the runtime's `inspect` tells: plain data
+    transposed: bool = False  # the file wants channels last, the task's items were turned
 
 
 class Worker:
@@ -74,6 +82,8 @@ class Worker:
 
     def _last_words(self) -> str:
         code = self.process.wait()
+        if code < 0:
+            return f"killed by {signal.Signals(-code).name}; the file is corrupt or its runtime cannot run it"
         self.errors.seek(0)
         words = self.errors.read().decode(errors="replace").strip().splitlines()
         return f"exit {code}{', ' + words[-1][:200] if words else ''}"
@@ -85,9 +95,11 @@ class Worker:
 
 def measure_files(
     artifacts: list[Artifact], splits: dict[str, np.ndarray], *, seconds: float, threads: int = 1, who: str = "measure",
-    limit_s: float = 120.0, n_rounds: int = 25,
+    limit_s: float = 120.0,
 ) -> list[Measured]:  # fmt: skip
-    """Score every file on every split, then time all of them in turn for `seconds` each. A file that fails says why."""
+    """Score every file on every split, then time all of them in turn for `seconds` each (at most twice that when other
+    work disturbs). A file that fails says why.
+    """
     found = [Measured(artifact) for artifact in artifacts]
     cores = max(1, (os.cpu_count() or 1) // threads)
     workers: dict[int, Worker] = {}
@@ -105,7 +117,7 @@ def measure_files(
             with ThreadPoolExecutor(cores) as pool:
                 list(pool.map(start, range(len(artifacts))))
             with lock.measuring(who):
-                _time(workers, found, seconds=seconds, n_rounds=n_rounds)
+                _time(workers, found, seconds=seconds)
         finally:
             for worker in workers.values():
                 worker.close()
@@ -127,44 +139,74 @@ def subset(n: int) -> np.ndarray:
 def _score(worker: Worker, result: Measured, splits: dict, inputs: dict, prefix: Path) -> None:
     """Memory first (scoring maps the whole split), then one warm call tells slow runtimes, then every split."""
     shape = tuple(worker.ask()["input_shape"])
-    for x in splits.values():
-        if shape != x.shape[1:]:
-            raise ValueError(f"the file's input is {shape}, the task's {x.shape[1:]}")
+    result.transposed = any(_must_turn(shape, x.shape[1:]) for x in splits.values())
     worker.ask(do="warm", seconds=0.05)
-    result.rss_bytes = worker.ask(do="memory")["rss_bytes"]
+    if has_latency(result.artifact.runtime):
+        result.rss_bytes = worker.ask(do="memory")["rss_bytes"]
     slow = worker.ask(do="time", seconds=0.02)["p50_ms"] > SLOW_MS and result.artifact.runtime not in ("torch", "packed")
     for split, x in splits.items():
         result.items[split] = subset(len(x)) if slow else np.arange(len(x))
-        source = _save(prefix.with_suffix(f".{split}.x.npy"), x[result.items[split]]) if slow else inputs[split]
+        source = inputs[split]
+        if slow or result.transposed:
+            own = x[result.items[split]]
+            source = _save(prefix.with_suffix(f".{split}.x.npy"), np.moveaxis(own, 1, -1) if result.transposed else own)
         target = prefix.with_suffix(f".{split}.npy")
         worker.ask(do="score", x=str(source), y=str(target))
-        result.outputs[split] = np.load(target)
+        result.outputs[split] = np.load(target).reshape(len(result.items[split]), -1)  # some files answer (1, n, 1, 1)
+        if not np.isfinite(result.outputs[split]).all():
+            raise ValueError("the file gives outputs that are not finite numbers")
+    result.found = worker.ask(do="inspect")["found"]
 
 
-def timed(artifact: Artifact) -> bool:
-    """Whether the time of a call means anything: not for files that are decoded to run."""
-    return getattr(runtime(artifact.runtime), "TIMED", True)
+def _must_turn(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether the file takes (H, W, C) where the task has (C, H, W). Raises ValueError when that does not fit either."""
+    if shape == wanted:
+        return False
+    if len(wanted) > 1 and shape == (*wanted[1:], wanted[0]):
+        return True
+    raise ValueError(f"the file's input is {shape}, the task's {wanted}")
 
 
-def _time(workers: dict[int, Worker], found: list[Measured], *, seconds: float, n_rounds: int) -> None:
+def _time(workers: dict[int, Worker], found: list[Measured], *, seconds: float) -> None:
     """Round-robin blocks in a new random order each round; a file that dies here keeps its score and says why."""
-    alive = {index: worker for index, worker in workers.items() if not found[index].error and timed(found[index].artifact)}
+    timed = [index for index, result in enumerate(found) if not result.error and has_latency(result.artifact.runtime)]
+    alive = {index: workers[index] for index in timed}
     shuffle = random.Random(0)
     order = list(alive)
+    n_rounds = min(max(round(seconds / BLOCK_S), ROUNDS[0]), ROUNDS[1])
     for index in order:
         _try(found[index], lambda index=index: setattr(found[index], "steady", alive[index].ask(do="warm")["steady"]))
-    for _ in range(n_rounds):
+    for number in range(2 * n_rounds):
+        if number >= n_rounds and _enough(found, n_rounds // 2):
+            break
         shuffle.shuffle(order)
         for index in order:
             if not found[index].error:
                 _try(found[index], lambda index=index: _block(alive[index], found[index], seconds / n_rounds))
+    mark_quiet(found)
 
 
 def _block(worker: Worker, result: Measured, seconds: float) -> None:
     block = worker.ask(do="time", seconds=seconds)
     result.blocks_p50.append(block["p50_ms"])
     result.blocks_p90.append(block["p90_ms"])
+    result.probes.append(block["probe_ns"])
     result.n_calls += block["n"]
+
+
+def mark_quiet(found: list[Measured]) -> None:
+    """Set `quiet`. The probe decides, never the block's own time: to leave out slow blocks would flatter a file."""
+    probes = [probe for result in found for probe in result.probes]
+    if probes:
+        limit = DISTURBED * float(np.quantile(probes, 0.05))
+        for result in found:
+            result.quiet = [probe <= limit for probe in result.probes]
+
+
+def _enough(found: list[Measured], least: int) -> bool:
+    """Whether every file has `least` undisturbed blocks."""
+    mark_quiet(found)
+    return all(sum(result.quiet) >= least for result in found if not result.error)
 
 
 def _try(result: Measured, step) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from edgebook import rows as rows_module
 from edgebook import stats
 from edgebook.lab import Lab
-from edgebook.measure import figures, machine
+from edgebook.measure import figures, flags, machine
 from edgebook.measure.session import measure_files
 from edgebook.runtimes import Artifact
 
@@ -37,7 +37,9 @@ def measure_together(lab: Lab, rows: list[dict[str, Any]]) -> list[dict[str, Any
         found = figures.latency(result)
         if base is not None:
             found |= figures.speed(result, measured[base])
-        again.append({**new, **found, "extra": {**row["extra"], **found.get("extra", {})}})
+        new |= {**found, "extra": {**row["extra"], **found.get("extra", {})}}
+        new["extra"]["flags"] = flags.flags(new)
+        again.append(new)
     rows_module.write_rows(lab.run_dir / "rows" / f"{lab.execution}.jsonl", again)
     return again
 

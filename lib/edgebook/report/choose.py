@@ -81,11 +81,7 @@ def choose(
     points = merge(shippable(rows))
     lines = merge(ok(rows))
     best = _cheapest(
-        [
-            row
-            for row in points
-            if _within(row, max_size_bytes, max_latency_ms, runtime) and _keeps(row, lines, max_loss)
-        ]
+        [row for row in points if _within(row, max_size_bytes, max_latency_ms, runtime) and _keeps(row, lines, max_loss)]
     )
     if best is None:
         return None
@@ -146,9 +142,7 @@ def _speed(row: Row) -> str:
     """`0.112 ms, 3.1 times faster (3.0–3.2)`, as the verdict allows to say it."""
     if row["latency_ms_p50"] is None:
         est = row["latency_ms_est"]
-        return (
-            f"latency estimated at {words.digits(est)} ms, not measured" if est is not None else "latency not measured"
-        )
+        return f"latency estimated at {words.digits(est)} ms, not measured" if est is not None else "latency not measured"
     ratio, around = words.speed(row["speedup"]), words.interval(row["speedup_lo"], row["speedup_hi"], words.speed)
     said = {
         "faster": words.with_interval(f", {ratio} times faster", around),

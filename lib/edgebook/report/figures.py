@@ -176,9 +176,7 @@ def _baseline(axes: Axes, lines: list[Row], y: str, fy: float) -> None:
             axes.axhspan(low * fy, high * fy, color=INK, alpha=0.07, lw=0, zorder=0)
 
 
-def bars(
-    rows: list[Row], y: str = "score", x: str = "precision", hue: str | None = "runtime", *, title: str = ""
-) -> Figure:
+def bars(rows: list[Row], y: str = "score", x: str = "precision", hue: str | None = "runtime", *, title: str = "") -> Figure:
     """`y` with its interval for each `x` (precision), side by side, colour by `hue` (runtime).
 
     A score is a dot, for a bar that does not start at zero would mislead; everything else is a bar from zero.
@@ -206,9 +204,7 @@ def bars(
     return figure
 
 
-def _mark(
-    axes: Axes, row: Row, y: str, fy: float, at: float, step: float, paint: dict[str, str], hue: str | None
-) -> None:
+def _mark(axes: Axes, row: Row, y: str, fy: float, at: float, step: float, paint: dict[str, str], hue: str | None) -> None:
     """One dot or bar with its interval."""
     name = str(value(row, hue)) if hue else ""
     if y in scales.SCORES:

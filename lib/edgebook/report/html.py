@@ -93,9 +93,7 @@ def _alts(output: Any, cell: Any) -> dict[str, str]:
     alts = {}
     for kind in ("image/svg+xml", "image/png", "image/jpeg"):
         if kind in output.get("data", {}):
-            found = (
-                re.search(r"<title>(.*?)</title>", output.data[kind], re.DOTALL) if kind == "image/svg+xml" else None
-            )
+            found = re.search(r"<title>(.*?)</title>", output.data[kind], re.DOTALL) if kind == "image/svg+xml" else None
             known = output.metadata.get("alt") or cell.metadata.get("alt") or (found and found[1])
             alts[kind] = str(known or f"Figure made by: {first_line(cell.source)}")
     return alts

@@ -102,9 +102,7 @@ def _section(title: str, setting: tuple, rows: list[Row], rest: list[Row], key: 
         "key": f"s{key}",
         "answer": re.sub(r" (?=(%|ms|kB|MB|points|times)\b|%)", "\u00a0", answer(rows)),
         "figures": [
-            Markup(look.inline_svg(_figure(rows, cost, chosen), f"{key}-{cost}-"))
-            for cost in COSTS
-            if _drawable(rows, cost)
+            Markup(look.inline_svg(_figure(rows, cost, chosen), f"{key}-{cost}-")) for cost in COSTS if _drawable(rows, cost)
         ],
         "front": Markup(html_table(best, "", chosen)) if best else "",
         "all": Markup(html_table(sorted(merge(rows), key=_order) + rest, "", chosen)),

@@ -129,9 +129,7 @@ def log_axis(axis: Any, low: float, high: float) -> None:
     room = max((high / low) ** 0.08, 1.12)
     low, high = low / room, high * room
     set_scale, set_limits = (
-        (axis.axes.set_xscale, axis.axes.set_xlim)
-        if axis.axis_name == "x"
-        else (axis.axes.set_yscale, axis.axes.set_ylim)
+        (axis.axes.set_xscale, axis.axes.set_xlim) if axis.axis_name == "x" else (axis.axes.set_yscale, axis.axes.set_ylim)
     )
     if high / low < 1.9:
         set_limits(low, high)
@@ -148,9 +146,7 @@ def log_axis(axis: Any, low: float, high: float) -> None:
     axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.10g}".replace(",", " ")))
 
 
-def label_points(
-    axes: Axes, points: list[tuple[float, float, str, str]], all_points: list[tuple[float, float]]
-) -> None:
+def label_points(axes: Axes, points: list[tuple[float, float, str, str]], all_points: list[tuple[float, float]]) -> None:
     """Write each (x, y, text, colour) beside its point, where it hides no other point or label, or not at all."""
     figure = axes.figure
     figure.draw_without_rendering()
@@ -169,13 +165,9 @@ def label_points(
             (0, 20, "center", "bottom"),
             (0, -20, "center", "top"),
         ):
-            note = axes.annotate(
-                text, (x, y), (dx, dy), textcoords="offset points", ha=ha, va=va, fontsize=8.5, color=colour
-            )
+            note = axes.annotate(text, (x, y), (dx, dy), textcoords="offset points", ha=ha, va=va, fontsize=8.5, color=colour)
             box = note.get_window_extent(renderer).padded(2)
-            inside = (
-                box.x0 >= frame.x0 - 2 and box.x1 <= figure.bbox.x1 and box.y0 >= frame.y0 and box.y1 <= frame.y1 + 6
-            )
+            inside = box.x0 >= frame.x0 - 2 and box.x1 <= figure.bbox.x1 and box.y0 >= frame.y0 and box.y1 <= frame.y1 + 6
             free = not any(box.overlaps(other) for other in taken) and not any(box.contains(*dot) for dot in dots)
             if inside and free:
                 taken.append(box)

@@ -26,6 +26,7 @@ MEANS = (
     "compression_ratio",
     "duration_s",
 )
+EXTRA_MEANS = ("macro_f1", "worst_class_accuracy", "calibration_error", "int8_nodes", "int8_time", "portability", "disturbed")
 ENDS = {
     "score": ("score_lo", "score_hi"),
     "delta": ("delta_lo", "delta_hi"),
@@ -71,16 +72,12 @@ def with_references(rows: list[Row]) -> list[Row]:
 
     Only where those were timed in the same session, on the same device and threads."""
     where = ("task", "model", "session", "device", "threads", "batch_size")
-    lines = [
-        row for row in ok(rows) if row["family"] == "baseline" and row["precision"] == "fp32" and row["latency_ms_p50"]
-    ]
+    lines = [row for row in ok(rows) if row["family"] == "baseline" and row["precision"] == "fp32" and row["latency_ms_p50"]]
     times = {(row["runtime"], *(row[key] for key in where)): row["latency_ms_p50"] for row in lines}
     found = []
     for row in rows:
         known = {name: times.get((name, *(row[key] for key in where))) for name in ("torch", "onnx")}
-        ratios = {
-            f"vs_{name}": time / row["latency_ms_p50"] for name, time in known.items() if time and row["latency_ms_p50"]
-        }
+        ratios = {f"vs_{name}": time / row["latency_ms_p50"] for name, time in known.items() if time and row["latency_ms_p50"]}
         found.append({**row, "extra": {**(row["extra"] or {}), **ratios}} if row["session"] else row)
     return found
 
@@ -102,6 +99,12 @@ def _mean_row(group: list[Row]) -> Row:
     row = {**group[0], "seed": None, "extra": {**(group[0]["extra"] or {}), "n_seeds": len(group)}}
     for name in MEANS:
         row[name] = _mean(group, name)
+    for name in EXTRA_MEANS:
+        row["extra"] |= {name: _mean([one["extra"] or {} for one in group], name)} if name in row["extra"] else {}
+    row["extra"].pop("mcnemar_p", None)  # of one seed's files, it says nothing of the others
+    if "flags" in row["extra"]:  # said of the point only when true of every seed
+        lists = [(one["extra"] or {}).get("flags", []) for one in group]
+        row["extra"]["flags"] = [flag for flag in lists[0] if all(flag in one for one in lists)]
     for name in [key for key in row["extra"] if key.startswith("vs_")]:
         row["extra"][name] = _mean([one["extra"] for one in group], name)
     for name, (low, high) in ENDS.items():
@@ -124,10 +127,7 @@ def _over_seeds(values: list[float | None], *, log: bool) -> dict[str, Any]:
     if not log:
         return stats.over_seeds(known)
     over = stats.over_seeds([math.log(one) for one in known])
-    return {
-        key: over[key] if key == "sd" or over[key] is None else math.exp(over[key])
-        for key in ("mean", "sd", "lo", "hi")
-    }
+    return {key: over[key] if key == "sd" or over[key] is None else math.exp(over[key]) for key in ("mean", "sd", "lo", "hi")}
 
 
 def _mean(group: list[Row], name: str) -> float | None:

@@ -107,7 +107,8 @@ def table(rows: list[Row], columns: str | list[str] = "short") -> pd.DataFrame:
         raise BadInput(f"columns {columns!r} is unknown; known: short, all, or a list of column names")
     rows = merge(rows)
     frame = pd.DataFrame([_texts(row, columns_of(rows)) for row in rows]).fillna("")
-    return frame if any(row["status"] != "ok" for row in rows) else frame.drop(columns="status", errors="ignore")
+    empty = [name for name, usual in (("status", "ok"), ("flags", "")) if name in frame and (frame[name] == usual).all()]
+    return frame.drop(columns=empty)
 
 
 def _texts(row: Row, columns: list[Column]) -> dict[str, str]:
@@ -119,7 +120,7 @@ def _texts(row: Row, columns: list[Column]) -> dict[str, str]:
         texts[head] = words.with_interval(column.main(row), column.around(row)) if known else ""
         if column.verdict:
             texts[column.verdict.replace("_", " ")] = row[column.verdict] or "" if known else ""
-    return texts | {"status": words.reason(row) or "ok"}
+    return texts | {"status": words.reason(row) or "ok", "flags": "; ".join((row["extra"] or {}).get("flags") or [])}
 
 
 def show(rows: list[Row], caption: str = "") -> Any:
@@ -168,12 +169,12 @@ def _line(row: Row, columns: list[Column], *, ship: bool) -> str:
     kind = "eb-base" if row["family"] == "baseline" else f"eb-{escape(str(row['status']))}"
     mark = ' <span class="eb-v eb-ship">ship</span>' if ship else ""
     where = " · ".join(str(part) for part in (row["runtime"], row["precision"]) if part)
-    first = f'<th scope="row">{escape(words.name(row))}{mark}<span class="eb-ci">{escape(where)}</span></th>'
+    flags = "; ".join((row["extra"] or {}).get("flags") or [])
+    said = f'<span class="eb-v eb-flag">{escape(flags)}</span>' if flags and row["status"] == "ok" else ""
+    first = f'<th scope="row">{escape(words.name(row))}{mark}<span class="eb-ci">{escape(where)}</span>{said}</th>'
     if row["status"] == "ok":
         return f'<tr class="{kind}">{first}{"".join(_cell(row, column) for column in columns)}</tr>'
-    return (
-        f'<tr class="{kind}">{first}<td colspan="{len(columns)}" class="eb-why">{escape(words.reason(row))}</td></tr>'
-    )
+    return f'<tr class="{kind}">{first}<td colspan="{len(columns)}" class="eb-why">{escape(words.reason(row))}</td></tr>'
 
 
 def _cell(row: Row, column: Column) -> str:

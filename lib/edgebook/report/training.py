@@ -33,9 +33,7 @@ def learning_curve(history: list[dict[str, float]], *, title: str = "Learning cu
     return figure
 
 
-def confusion(
-    matrix: Any, class_names: list[str] | None = None, *, title: str = "Which class is taken for which"
-) -> Figure:
+def confusion(matrix: Any, class_names: list[str] | None = None, *, title: str = "Which class is taken for which") -> Figure:
     """The confusion matrix in percent of each true class, from counts (true, predicted), `samples.confusion_counts`.
 
     Raises BadInput for anything that is not square."""

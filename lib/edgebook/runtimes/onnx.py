@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from edgebook.errors import BadInput, Unsupported
-from edgebook.runtimes import Program, Quant, onnx_quant, ranges
+from edgebook.runtimes import Program, Quant, onnx_quant, ranges, sidecar
 
 EXTENSION = ".onnx"
 LIBRARIES = ("onnxruntime", "onnx", "onnxscript", "torch")
 PRECISIONS = ("fp32", "fp16", "int8-dynamic", "int8-static", "int8-weight", "int4-weight")
 ALGORITHMS = ("minmax", *ranges.ALGORITHMS)
+KINDS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8, "tensor(int8)": np.int8}
 
 
 def convert(model, x, path: Path) -> None:
@@ -115,6 +116,13 @@ def preload() -> None:
     import onnxruntime  # noqa: F401
 
 
+def inspect(path: Path) -> dict:
+    """What is in the file and how it runs; see `onnx_inspect`."""
+    from edgebook.runtimes import onnx_inspect
+
+    return onnx_inspect.inspect(path)
+
+
 def load(path: Path, *, threads: int = 1) -> Program:
     """A session with its input and output bound in place, so that the timed call copies nothing."""
     import onnxruntime as ort
@@ -130,18 +138,33 @@ def load(path: Path, *, threads: int = 1) -> Program:
     if len(inputs) != 1:
         raise BadInput(f"{path}: has {len(inputs)} inputs ({', '.join(i.name for i in inputs)}); one is allowed")
     shape = tuple(size if isinstance(size, int) else 1 for size in inputs[0].shape)
-    dtype = {"tensor(float)": np.float32, "tensor(float16)": np.float16}.get(inputs[0].type)
+    dtype = KINDS.get(inputs[0].type)
     if dtype is None:
-        raise BadInput(f"{path}: its input is {inputs[0].type}; allowed: tensor(float), tensor(float16)")
+        raise BadInput(f"{path}: its input is {inputs[0].type}; allowed: {', '.join(KINDS)}")
+    if not shape or shape[0] != 1:
+        raise BadInput(f"{path}: its input is {shape}; allowed: a first size, the batch, that is 1 or open")
+    stored = _integers(path, dtype)
     binding = session.io_binding()
     buffer = ort.OrtValue.ortvalue_from_numpy(np.zeros(shape, dtype))
     binding.bind_ortvalue_input(inputs[0].name, buffer)
     binding.bind_output(outputs[0].name)
 
     def put(x: np.ndarray) -> None:
-        buffer.update_inplace(np.ascontiguousarray(x, dtype=dtype))
+        buffer.update_inplace(np.ascontiguousarray(stored(x), dtype=dtype))
 
     def invoke() -> None:
         session.run_with_iobinding(binding)
 
     return Program(put, invoke, lambda: binding.copy_outputs_to_cpu()[0], shape[1:])
+
+
+def _integers(path: Path, dtype: type):
+    """What turns real values into those of an integer input: ONNX keeps no scale for it, so the sidecar must."""
+    if not np.issubdtype(dtype, np.integer):
+        return lambda x: x
+    notes = sidecar.read(path)
+    if "scale" not in (notes.get("input") or {}):
+        raise BadInput(f"{path}: its input is {dtype.__name__}; {path.with_suffix('.json').name} beside it must give input.scale")
+    scale, zero_point = sidecar.numbers(notes, path, "input", "scale", "zero_point", 1.0)
+    limits = np.iinfo(dtype)
+    return lambda x: np.clip(np.round(np.asarray(x) / scale) + zero_point, limits.min, limits.max)

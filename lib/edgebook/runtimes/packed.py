@@ -20,7 +20,7 @@ from edgebook.runtimes import Program
 EXTENSION = ".pack"
 LIBRARIES = ("torch",)
 PRECISIONS = ("fp32",)
-TIMED = False  # no runtime computes in this form
+HAS_LATENCY = False  # no runtime computes in this form
 
 MAGIC = b"EBPK1"
 FLOAT32, FLOAT16, CODEBOOK32, CODEBOOK16, GRID = range(5)
@@ -91,8 +91,10 @@ def read(path: Path):
 
 def _built(spec: dict):
     from edgebook.models import build_model
+    from edgebook.store import fold
 
-    return build_model(spec["model"], tuple(spec["input_shape"]), spec["n_outputs"], **spec["shape"])
+    model = build_model(spec["model"], tuple(spec["input_shape"]), spec["n_outputs"], **spec["shape"])
+    return fold(model) if spec.get("folded") else model
 
 
 def encode(values: np.ndarray) -> bytes:

@@ -16,6 +16,15 @@ def shift(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return _move(x, generator, pixels=1, flip=False)
 
 
+def shift_jitter(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Each signal (N, C, T) rotated by up to 2 steps, with white noise of deviation 0.05: what its generator varies too."""
+    n, channels, length = x.shape
+    offsets = torch.randint(-2, 3, (n, 1), generator=generator)
+    steps = (torch.arange(length) + offsets) % length  # (N, T)
+    noise = 0.05 * torch.randn(x.shape, generator=generator)
+    return x.gather(2, steps[:, None].expand(n, channels, length).to(x.device)) + noise.to(x.device)
+
+
 def _move(x: torch.Tensor, generator: torch.Generator, *, pixels: int, flip: bool) -> torch.Tensor:
     n, channels, height, width = x.shape
     offsets = torch.randint(0, 2 * pixels + 1, (2, n, 1), generator=generator)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from edgebook.tasks import Task
+from edgebook.tasks.augment import shift_jitter
 from edgebook.tasks.split import split_validation
 
 
@@ -31,6 +32,7 @@ def mnist1d() -> Task:
         y_test,
         class_names=tuple("0123456789"),
         preprocess={"raw": "signal of 40 steps, as published (mean 0, deviation 1)", "scale": 1.0, "offset": 0.0},
+        augment=shift_jitter,
         licence="Apache-2.0",
         source="https://github.com/greydanus/mnist1d",
     )

@@ -1,0 +1,93 @@
+"""What is inside a .tflite file, read from its flatbuffer. The wheel offers no time per operator."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+EDGES = ("QUANTIZE", "DEQUANTIZE")
+
+
+def inspect(path: Path) -> dict[str, Any]:
+    """Plain data about one file: `ops` (operator -> how many), `n_nodes`, `n_quantize` (quantize and dequantize nodes),
+    `int8_nodes` (share of the other nodes that read int8: weights count), `macs`, `n_params`, `format`.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(Path(path).read_bytes(), 0)
+    graph, names = model.subgraphs[0], _names(schema.BuiltinOperator)
+    kinds = _names(schema.TensorType)
+    ops = [(_op(model.operatorCodes[o.opcodeIndex], names), [graph.tensors[i] for i in o.inputs if i >= 0],
+            [graph.tensors[i] for i in o.outputs]) for o in graph.operators]  # fmt: skip
+    work = [(op, inputs) for op, inputs, _ in ops if op not in EDGES]
+    int8 = [op for op, inputs in work if any(kinds[one.type] in ("INT8", "UINT8") for one in inputs)]
+    weights = [t for t in graph.tensors if _has_data(model, t)]
+    return {
+        "ops": dict(Counter(op for op, _, _ in ops)),
+        "n_nodes": len(ops),
+        "n_quantize": len(ops) - len(work),
+        "int8_nodes": len(int8) / max(len(work), 1),
+        "macs": sum(_macs(op, inputs, outputs) for op, inputs, outputs in ops),
+        "n_params": sum(_size(t) for t in weights if _is_weight(t, kinds, ops)),
+        "format": _format(ops, kinds),
+    }
+
+
+def _names(enum: type) -> dict[int, str]:
+    return {value: name for name, value in vars(enum).items() if not name.startswith("_")}
+
+
+def _op(code, names: dict[int, str]) -> str:
+    number = max(code.builtinCode, code.deprecatedBuiltinCode)
+    return code.customCode.decode() if code.customCode else names.get(number, str(number))
+
+
+def _has_data(model, tensor) -> bool:
+    data = model.buffers[tensor.buffer].data
+    return data is not None and len(data) > 0
+
+
+def _is_weight(tensor, kinds: dict[int, str], ops: list) -> bool:
+    """Weights and biases: what a convolution or a matrix product reads; shapes and paddings are not."""
+    readers = [op for op, inputs, _ in ops if any(tensor is one for one in inputs)]
+    if kinds[tensor.type] in ("INT32", "INT64") and not any("CONV" in op or op == "FULLY_CONNECTED" for op in readers):
+        return False
+    return kinds[tensor.type] not in ("BOOL", "STRING")
+
+
+def _size(tensor) -> int:
+    return math.prod(_shape(tensor)) if len(_shape(tensor)) else 1
+
+
+def _shape(tensor) -> list[int]:
+    return [] if tensor.shape is None else [abs(int(size)) for size in tensor.shape]
+
+
+def _macs(op: str, inputs: list, outputs: list) -> int:
+    """Multiply-accumulates of one operator: convolutions and matrix products; 0 for all others."""
+    if len(inputs) < 2 or not outputs:
+        return 0
+    weight, out = _shape(inputs[1]), _shape(outputs[0])
+    if op == "CONV_2D":  # weight (out, h, w, in)
+        return math.prod(out) * math.prod(weight[1:])
+    if op == "DEPTHWISE_CONV_2D":  # weight (1, h, w, out)
+        return math.prod(out) * math.prod(weight[1:3])
+    if op in ("FULLY_CONNECTED", "BATCH_MATMUL"):
+        return math.prod(out) * (weight[-1] if op == "FULLY_CONNECTED" else _shape(inputs[0])[-1])
+    return 0
+
+
+def _format(ops: list, kinds: dict[int, str]) -> str:
+    """The number format in the words of `rows.precision`, from what convolutions and matrix products read."""
+    pairs = Counter((kinds[i[0].type], kinds[i[1].type]) for op, i, _ in ops if len(i) > 1 and ("CONV" in op or "FULLY" in op))
+    (first, second), _ = (pairs or Counter([("FLOAT32", "FLOAT32")])).most_common(1)[0]
+    if second == "INT4":
+        return "int4-weight"
+    if first in ("INT8", "UINT8", "INT16"):
+        return "int16x8" if first == "INT16" else "int8-static"
+    if second in ("INT8", "UINT8"):
+        return "int8-dynamic"
+    half = any(op == "DEQUANTIZE" and kinds[i[0].type] == "FLOAT16" for op, i, _ in ops)
+    return "fp16" if half or second == "FLOAT16" else "fp32"

@@ -1,0 +1,51 @@
+"""What is expensive is made once a session: a store and a reports folder of the tests' own, one trained net."""
+
+import os
+import tempfile
+
+import pytest
+
+_home = tempfile.TemporaryDirectory(prefix="edgebook-tests-")
+os.environ |= {
+    "EDGEBOOK_STORE": f"{_home.name}/store",
+    "EDGEBOOK_REPORTS": f"{_home.name}/reports",
+    "EDGEBOOK_LOCK": f"{_home.name}/lock",
+}
+
+import torch  # noqa: E402
+
+from edgebook.lab import baseline, start  # noqa: E402
+from edgebook.models import build_model  # noqa: E402
+from edgebook.params import notebook_defaults  # noqa: E402
+from edgebook.tasks import load_task  # noqa: E402
+from edgebook.train import seed_all, train  # noqa: E402
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def mnist1d():
+    return load_task("mnist1d")
+
+
+@pytest.fixture(scope="session")
+def digits():
+    return load_task("digits")
+
+
+@pytest.fixture(scope="session")
+def net(mnist1d):
+    """A conv1d that learned a little: far from chance, seconds to make."""
+    seed_all(0)
+    fresh = build_model("conv1d", mnist1d.input_shape, mnist1d.n_outputs)
+    return train(fresh, mnist1d, epochs=8, batch_size=100, lr=0.01)
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    """An execution of the prune sweep with tiny settings and its baseline made."""
+    monkeypatch.setenv("EDGEBOOK_REPORTS", str(tmp_path))
+    values = notebook_defaults("20_prune_sweep") | {"baseline_epochs": 2, "measure_s": 0.05}
+    opened = start("20_prune_sweep", values)
+    baseline(opened)
+    return opened
