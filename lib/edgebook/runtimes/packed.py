@@ -91,7 +91,7 @@ def read(path: Path):
 
 def _built(spec: dict):
     from edgebook.models import build_model
-    from edgebook.store import fold
+    from edgebook.models.fold import fold
 
     model = build_model(spec["model"], tuple(spec["input_shape"]), spec["n_outputs"], **spec["shape"])
     return fold(model) if spec.get("folded") else model
