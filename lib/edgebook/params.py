@@ -94,7 +94,7 @@ PARAMS: dict[str, Param] = {
     "baseline_augment": Param(bool, "use the task's augmentation"),
     "baseline_dtype": Param(Literal["float32", "bfloat16"], "arithmetic of training (bfloat16: autocast)"),
     "importances": Param(Annotated[list[str], Field(min_length=1)], "what says which channels go", known=_importances),
-    "pruning_ratios": Param(Annotated[list[Ratio], Field(min_length=1)], "share of every layer's channels to remove"),
+    "pruning_ratios": Param(list[Ratio], "share of every layer's channels to remove"),
     "scope": Param(Literal["uniform", "global", "isomorphic"], "channels ranked in every layer, over all, or over like layers"),
     "macs_ratios": Param(list[Ratio], "share of the multiply-accumulates to remove"),
     "macs_ratio": Param(Ratio, "share of the multiply-accumulates to remove"),
