@@ -20,9 +20,7 @@ from edgebook.report.tables import html_table, show, table
 from edgebook.rows import COLUMNS, new_row, read_rows, write_rows
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-LOADS = re.compile(
-    r"""(?:src|href|action|data|poster)\s*=\s*["']?\s*(?:https?:)?//|url\(\s*["']?(?:https?:)?//|@import"""
-)
+LOADS = re.compile(r"""(?:src|href|action|data|poster)\s*=\s*["']?\s*(?:https?:)?//|url\(\s*["']?(?:https?:)?//|@import""")
 
 
 @pytest.fixture
@@ -178,9 +176,7 @@ def test_figures_draw_what_the_rows_say():
     assert "float baseline" in [text.get_text() for text in line.get_legend().get_texts()]
     assert figures.pareto(rows, x="latency_ms_p50").get_label() == "Test accuracy against latency"
     assert len(figures.bars(rows, y="latency_ms_p50", x="precision").axes[0].patches) >= 7
-    assert (
-        len(figures.learning_curve([{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0, "val_score": 0.5}]).axes) == 2
-    )
+    assert len(figures.learning_curve([{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0, "val_score": 0.5}]).axes) == 2
     for figure in (figures.pareto(rows), figures.bars(rows), figures.confusion([[8, 2], [0, 5]], ["a", "b"])):
         text = look.svg(figure)
         assert f"<title>{figure.get_label()}</title>" in text
@@ -259,13 +255,9 @@ def notebook():
     outputs = [
         v4.new_output("display_data", {"image/png": PIXEL, "text/plain": "<Figure>"}),
         v4.new_output("execute_result", {"image/svg+xml": svg, "text/plain": "<Figure>"}, execution_count=1),
-        v4.new_output(
-            "execute_result", {"text/html": show(example_rows.rows()).data, "text/plain": ""}, execution_count=1
-        ),
+        v4.new_output("execute_result", {"text/html": show(example_rows.rows()).data, "text/plain": ""}, execution_count=1),
         v4.new_output("stream", name="stdout", text="line <b>\n" * 40_000),
-        v4.new_output(
-            "display_data", {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "bar"}
-        ),
+        v4.new_output("display_data", {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "bar"}),
     ]
     error = v4.new_output("error", ename="ValueError", evalue="x < 1", traceback=["\x1b[31mValueError\x1b[0m: x < 1"])
     cells = [

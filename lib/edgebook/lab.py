@@ -36,7 +36,9 @@ class Point:
     quants: list[Quant | None]
     model: nn.Module | None = None
     parent: str | None = None
+    runtimes: list[str] | None = None  # of these only; None: of all that the notebook asks for
     error: str | None = None
+    status: str = "failed"  # what its rows say when there is an error
     started_at: str = ""
     duration_s: float = 0.0
     extra: dict[str, Any] = field(default_factory=dict)
@@ -120,16 +122,17 @@ def baseline(lab: Lab) -> nn.Module:
 @contextmanager
 def attempt(
     lab: Lab, *, method: str, family: str, label: str, asked: dict[str, Any], quants: list[Quant | None] | None = None,
-    parent: str | None = None,
+    parent: str | None = None, runtimes: list[str] | None = None,
 ) -> Iterator[Point]:  # fmt: skip
     """One point: set `point.model` inside. What goes wrong there becomes a row with its reason, and the sweep goes on."""
-    point = Point(method, family, label, asked, quants or [None], parent=parent)
+    point = Point(method, family, label, asked, quants or [None], parent=parent, runtimes=runtimes)
     point.started_at, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
     lab.points.append(point)
     try:
         yield point
     except Exception as error:  # any failure of a point is a row, not the end of the sweep
         point.error = one_line(error)
+        point.status = "unsupported" if isinstance(error, Unsupported) else "failed"
         if not isinstance(error, BadInput | Unsupported):
             traceback.print_exc()
     point.duration_s = time.perf_counter() - clock

@@ -22,7 +22,10 @@ Natural = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Ratio = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Precision = Literal["fp32", "fp16", "int8-dynamic", "int8-static", "int16x8"]
+Precision = Literal["fp32", "fp16", "bf16", "int8-dynamic", "int8-static", "int16x8", "int8-weight", "int4-weight",
+                    "int4-dynamic", "int4-static"]  # fmt: skip
+Algorithm = Literal["minmax", "average", "percentile", "entropy", "mse", "octav"]
+Bits = Annotated[int, Field(ge=1, le=8)]
 
 
 @dataclass(frozen=True)
@@ -54,9 +57,21 @@ def _runtimes() -> Mapping:
 
 
 def _importances() -> Mapping:
-    from edgebook.compress.prune import IMPORTANCES
+    from edgebook.compress.importance import IMPORTANCES
 
     return IMPORTANCES
+
+
+def _hidden_importances() -> Mapping:
+    from edgebook.compress.recurrent import IMPORTANCES
+
+    return IMPORTANCES
+
+
+def _regularizers() -> Mapping:
+    from edgebook.compress.sparse_learning import REGULARIZERS
+
+    return REGULARIZERS
 
 
 PARAMS: dict[str, Param] = {
@@ -80,6 +95,30 @@ PARAMS: dict[str, Param] = {
     "baseline_dtype": Param(Literal["float32", "bfloat16"], "arithmetic of training (bfloat16: autocast)"),
     "importances": Param(Annotated[list[str], Field(min_length=1)], "what says which channels go", known=_importances),
     "pruning_ratios": Param(Annotated[list[Ratio], Field(min_length=1)], "share of every layer's channels to remove"),
+    "scope": Param(Literal["uniform", "global", "isomorphic"], "channels ranked in every layer, over all, or over like layers"),
+    "macs_ratios": Param(list[Ratio], "share of the multiply-accumulates to remove"),
+    "macs_ratio": Param(Ratio, "share of the multiply-accumulates to remove"),
+    "n_steps": Param(Count, "pruning steps, with fine-tuning between"),
+    "scan_ratios": Param(Annotated[list[Ratio], Field(min_length=1)], "share of one layer's channels removed at a time"),
+    "latency_ratios": Param(
+        list[Annotated[float, Field(gt=0, lt=1)]], "share of the baseline's latency that a net pruned by the clock may take"
+    ),
+    "latency_runtime": Param(str, "runtime whose clock pruning goes by", known=_runtimes),
+    "hidden_ratios": Param(Annotated[list[Ratio], Field(min_length=1)], "share of the hidden units to remove"),
+    "hidden_importances": Param(
+        Annotated[list[str], Field(min_length=1)], "what says which hidden units go", known=_hidden_importances
+    ),
+    "regularizers": Param(list[str], "sparse learning before pruning", known=_regularizers),
+    "reg": Param(Positive, "strength of sparse learning, added to the gradients"),
+    "sparsities": Param(Annotated[list[Ratio], Field(min_length=1)], "share of the weights set to zero, rising"),
+    "sparsity_scope": Param(Literal["global", "layer"], "weights ranked over the whole net, or in every layer"),
+    "sparsity_begin": Param(Share, "share of the steps after which the cubic schedule begins"),
+    "sparsity_end": Param(Share, "share of the steps after which it has its final sparsity"),
+    "sparsity_frequency": Param(Count, "steps between two rises of the sparsity", "steps"),
+    "n_of_m": Param(list[str], "patterns such as 2:4, the n largest of m weights in a row stay"),
+    "keep_dense": Param(list[str], "layers that N:M patterns leave alone"),
+    "l1_weights": Param(list[Positive], "weight of the sum of all weights' sizes in the loss"),
+    "l1_threshold": Param(Positive, "weights below this size are dropped after training with L1"),
     "round_to": Param(Literal[1, 4, 8, 16], "channel counts are multiples of this", "channels"),
     "finetune_epochs": Param(Natural, "epochs of fine-tuning after compression"),
     "finetune_lr": Param(Positive, "peak learning rate of fine-tuning"),
@@ -94,6 +133,22 @@ PARAMS: dict[str, Param] = {
     "distill_epochs": Param(Count, "epochs of the student's training, distilled and alone"),
     "temperatures": Param(Annotated[list[Positive], Field(min_length=1)], "softens both outputs (Hinton et al. 2015)"),
     "soft_weight": Param(Share, "weight of the teacher's outputs in the loss; the labels get the rest"),
+    "algorithms": Param(Annotated[list[Algorithm], Field(min_length=1)], "what sets the ranges of static int8"),
+    "calibration_sizes": Param(list[Count], "sizes of the calibration panel", "items"),
+    "calibration_seeds": Param(Annotated[list[Natural], Field(min_length=1)], "draws of the calibration panel"),
+    "qat_epochs": Param(Count, "epochs of training with rounding in the loop"),
+    "qat_lr": Param(Positive, "peak learning rate of that training"),
+    "codebook_bits": Param(Annotated[list[Bits], Field(min_length=1)], "bits of each weight's index", "bits"),
+    "level_kinds": Param(
+        Annotated[list[Literal["kmeans", "linear", "log2"]], Field(min_length=1)], "which values the weights may take"
+    ),
+    "average_bits": Param(
+        Annotated[list[Annotated[float, Field(ge=1, le=8)]], Field(min_length=1)], "bits a weight, mean over the net", "bits"
+    ),
+    "bit_options": Param(Annotated[list[Bits], Field(min_length=1)], "bits that a layer may have", "bits"),
+    "n_sensitivity": Param(Count, "validation items that sensitivity is measured on", "items"),
+    "n_finalists": Param(Natural, "networks of this run, the best on validation, that are exported beside the baseline"),
+    "latency_budget_ms": Param(Annotated[float, Field(ge=0)], "longest time an item may take; 0: no limit", "ms"),
     "max_loss": Param(Share, "validation score that may be lost to the baseline by what ships"),
 }
 

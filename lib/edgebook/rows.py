@@ -71,7 +71,7 @@ COLUMNS: dict[str, str] = {
     "session": "measuring session: latencies compare inside one only",
     "runtime": "onnx, litert, torch, ...",
     "precision": "number format of the file: fp32, fp16, int8-dynamic, int8-static, ...",
-    "device": "where it ran: host, or a name of devices.yaml",
+    "device": "where it ran: host, or the accelerator that the file is compiled for",
     "threads": "runtime threads",
     "batch_size": "items a call",
     "n_repeats": "timed calls",

@@ -86,7 +86,7 @@ def plan(preset: dict[str, Any], run: str, only: list[str] | None = None) -> lis
     found = []
     for stem in sorted(per_point):
         for point in preset["points"]:
-            if stem in point.get("only", per_point):
+            if stem in point.get("only", per_point) and stem not in point.get("skip", []):
                 found += [_execution(preset, stem, point, seed, run, where) for seed in seeds]
     found += [_execution(preset, stem, {}, None, run, where) for stem in preset["once"]]
     if len({execution.name for execution in found}) < len(found):
@@ -109,13 +109,13 @@ def _check_names(preset: dict[str, Any], where: str) -> None:
     for stem in preset["once"]:
         params.notebook_defaults(stem)
     for index, point in enumerate(preset["points"]):
-        if not isinstance(point, dict) or not {"task", "model"} <= point.keys() <= {"task", "model", "only", "params"}:
-            raise BadInput(f"{where}: points[{index}] = {point!r}: task and model are needed; only and params are allowed")
+        if not isinstance(point, dict) or not {"task", "model"} <= point.keys() <= {"task", "model", "only", "skip", "params"}:
+            raise BadInput(f"{where}: points[{index}] = {point!r}: task and model are needed; only, skip and params are allowed")
         params.check(point.get("params", {}), where=f"{where}: points[{index}]")
-        for stem in point.get("only", []):
+        for stem in [*point.get("only", []), *point.get("skip", [])]:
             params.notebook_defaults(stem)
             if stem not in preset["notebooks"]:
-                raise BadInput(f"{where}: points[{index}].only names {stem}, which is not under notebooks")
+                raise BadInput(f"{where}: points[{index}] names {stem}, which is not under notebooks")
 
 
 def _execution(preset: dict, stem: str, point: dict, seed: int | None, run: str, where: str) -> Execution:
@@ -150,7 +150,7 @@ def run_preset(preset_path: Path, *, run: str, only: list[str] | None, overrides
     started, failures = time.perf_counter(), 0
     for number, execution in enumerate(executions, 1):
         clock = time.perf_counter()
-        state, done = run_one(folder, execution, fresh=fresh, again=execution.notebook.startswith("90") and number > 1)
+        state, done = run_one(folder, execution, fresh=fresh, again=execution.notebook.startswith(("60", "90")) and number > 1)
         failures += state["status"] != "ok"
         word = "found" if done else state["status"] if state["status"] == "ok" else f"FAILED: {state['error']}"
         spent = f"{time.perf_counter() - clock:.0f} s, {time.perf_counter() - started:.0f} s in all"
@@ -219,8 +219,8 @@ def _write_failure(folder: Path, execution: Execution, error: str) -> None:
 
 
 def _rows_hash(folder: Path, execution: Execution) -> str:
-    """The rows of all other executions: a comparison is made again when one of them changed."""
-    others = [file for file in sorted((folder / "rows").glob("*.jsonl")) if file.stem != execution.name]
+    """The rows of all executions before this one: a comparison is made again when one of them changed."""
+    others = [file for file in sorted((folder / "rows").glob("*.jsonl")) if file.stem < execution.notebook]
     return hashlib.sha256(b"".join(file.read_bytes() for file in others)).hexdigest()
 
 

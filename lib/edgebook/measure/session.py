@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from edgebook import lock
-from edgebook.runtimes import Artifact
+from edgebook.runtimes import Artifact, has_latency
 
 SLOW_MS = 0.5  # a runtime slower than this an item scores a fixed subset
 SUBSET = 1000
@@ -142,8 +142,9 @@ def _score(worker: Worker, result: Measured, splits: dict, inputs: dict, prefix:
     shape = tuple(worker.ask()["input_shape"])
     result.transposed = any(_must_turn(shape, x.shape[1:]) for x in splits.values())
     worker.ask(do="warm", seconds=0.05)
-    result.rss_bytes = worker.ask(do="memory")["rss_bytes"]
-    slow = worker.ask(do="time", seconds=0.02)["p50_ms"] > SLOW_MS and result.artifact.runtime != "torch"
+    if has_latency(result.artifact.runtime):
+        result.rss_bytes = worker.ask(do="memory")["rss_bytes"]
+    slow = worker.ask(do="time", seconds=0.02)["p50_ms"] > SLOW_MS and result.artifact.runtime not in ("torch", "packed")
     for split, x in splits.items():
         result.items[split] = subset(len(x)) if slow else np.arange(len(x))
         source = inputs[split]
@@ -170,7 +171,7 @@ def _must_turn(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
 def _time(workers: dict[int, Worker], found: list[Measured], *, seconds: float) -> None:
     """Round-robin blocks in a new random order each round; a file that dies here keeps its score and says why."""
     shuffle = random.Random(0)
-    order = [index for index in workers if not found[index].error]
+    order = [index for index in workers if not found[index].error and has_latency(found[index].artifact.runtime)]
     n_rounds = min(max(round(seconds / BLOCK_S), ROUNDS[0]), ROUNDS[1])
     for index in order:
         _try(found[index], lambda index=index: setattr(found[index], "steady", workers[index].ask(do="warm")["steady"]))
@@ -178,7 +179,7 @@ def _time(workers: dict[int, Worker], found: list[Measured], *, seconds: float) 
         if number >= n_rounds and _enough(found, n_rounds // 2):
             break
         if number == n_rounds // 2 and seconds >= RESTART_S:
-            _restart(workers, found)
+            _restart({index: workers[index] for index in order}, workers, found)
         shuffle.shuffle(order)
         for index in order:
             if not found[index].error:
@@ -186,15 +187,14 @@ def _time(workers: dict[int, Worker], found: list[Measured], *, seconds: float) 
     mark_quiet(found)
 
 
-def _restart(workers: dict[int, Worker], found: list[Measured]) -> None:
+def _restart(timed: dict[int, Worker], workers: dict[int, Worker], found: list[Measured]) -> None:
     """Every file in a new process: now and then one is 3 % slower for as long as it lives, for no reason of the file's."""
-    for index, old in list(workers.items()):
+    for index, old in timed.items():
         old.close()
+        workers[index] = Worker(old.artifact, old.threads, old.limit_s)
+    for index in timed:
         if not found[index].error:
-            workers[index] = Worker(old.artifact, old.threads, old.limit_s)
-    for index, worker in workers.items():
-        if not found[index].error:
-            _try(found[index], lambda worker=worker: worker.ask() and worker.ask(do="warm"))
+            _try(found[index], lambda index=index: workers[index].ask() and workers[index].ask(do="warm"))
 
 
 def _block(worker: Worker, result: Measured, seconds: float) -> None:
@@ -215,9 +215,9 @@ def mark_quiet(found: list[Measured]) -> None:
 
 
 def _enough(found: list[Measured], least: int) -> bool:
-    """Whether every file has `least` undisturbed blocks."""
+    """Whether every file that is timed has `least` undisturbed blocks."""
     mark_quiet(found)
-    return all(sum(result.quiet) >= least for result in found if not result.error)
+    return all(sum(result.quiet) >= least for result in found if result.probes and not result.error)
 
 
 def _try(result: Measured, step) -> None:

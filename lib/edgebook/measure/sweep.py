@@ -23,7 +23,11 @@ def measure(lab: Lab) -> list[dict[str, Any]]:
     one for every point x runtime x number format, the float baseline of each runtime first.
     """
     found = [
-        _exported(lab, point, runtime, quant) for point in lab.points for quant in point.quants for runtime in lab["runtimes"]
+        _exported(lab, point, runtime, quant)
+        for point in lab.points
+        for quant in point.quants
+        for runtime in lab["runtimes"]
+        if point.runtimes is None or runtime in point.runtimes
     ]
     ready = [(row, artifact) for row, _, artifact in found if artifact]
     splits = {"val": lab.task.x_val.numpy(), "test": lab.task.x_test.numpy()}
@@ -35,11 +39,18 @@ def measure(lab: Lab) -> list[dict[str, Any]]:
     bases = {
         row["runtime"]: row["row_id"] for row, point, _ in found if point.family == "baseline" and row["precision"] == "fp32"
     }
-    float_outputs = infer(lab.points[0].model, lab.task.x_test).numpy()
+    for row, point, _ in found:  # a runtime without a float file compares with its uncompressed integer one
+        if point.family == "baseline" and row["status"] == "ok":
+            bases.setdefault(row["runtime"], row["row_id"])
+    models = {id(point.model): point.model for _, point, artifact in found if artifact}
+    eager = {key: infer(model, lab.task.x_test).numpy() for key, model in models.items()}
     for row, point, _ in found:
-        row |= {"baseline_id": bases.get(row["runtime"]), "session": session, "machine": context, "device": "host"}
+        row |= {"baseline_id": bases.get(row["runtime"]), "session": session, "machine": context}
+        row["device"] = row["device"] or "host"
         if row["row_id"] in by_row:
-            _fill(row, by_row[row["row_id"]], by_row.get(row["baseline_id"]), lab, point, float_outputs)
+            _fill(row, by_row[row["row_id"]], by_row.get(row["baseline_id"]), lab, eager[id(point.model)])
+            row["agreement"] = _agreement(by_row[row["row_id"]], eager.get(id(lab.points[0].model)))
+    _name_other_targets([row for row, _, _ in found])
     sizes = {row["row_id"]: row["size_bytes"] for row, _, _ in found}
     for row, _, _ in found:
         if row["size_bytes"] and sizes.get(row["baseline_id"]):
@@ -65,8 +76,9 @@ def _exported(lab: Lab, point: Point, runtime: str, quant: Quant | None) -> tupl
         model=lab["model"], family=point.family, method=method, label=point.label, seed=lab["seed"], asked=asked,
         runtime=runtime, precision=precision, threads=lab["threads"], batch_size=1, commit=machine.commit(),
         started_at=point.started_at, duration_s=point.duration_s, extra=dict(point.extra), parent_id=point.parent,
-        status="failed" if point.error else "ok", error=point.error,
+        status=point.status if point.error else "ok", error=point.error,
     )  # fmt: skip
+    row["size_packed_bytes"] = row["extra"].pop("size_packed_bytes", None)  # computed by the technique, storage only
     if point.error:
         return row, point, None
     row |= {"n_params": count_params(point.model), "macs": count_macs(point.model, lab.task.input_shape)}
@@ -78,8 +90,18 @@ def _exported(lab: Lab, point: Point, runtime: str, quant: Quant | None) -> tupl
         row |= {"status": "unsupported" if isinstance(error, Unsupported) else "failed", "error": one_line(error)}
         return row, point, None
     row |= {"artifact": str(artifact.path.relative_to(lab.run_dir)), "sha256": _sha256(artifact.path)}
-    row |= {"versions": runtimes.versions(runtime), **figures.sizes(artifact)}
+    row |= {"versions": runtimes.versions(runtime), **figures.sizes(artifact), "precision": artifact.precision}
+    figures.merge(row, artifact.facts)
     return row, point, artifact
+
+
+def _name_other_targets(found: list[dict[str, Any]]) -> None:
+    """What one target cannot run another may: an unsupported row says which runtimes took the same point so."""
+    for row in found:
+        if row["status"] == "unsupported":
+            same = [other for other in found if other["point_id"] == row["point_id"] and other["status"] == "ok"]
+            able = dict.fromkeys(other["runtime"] for other in same if other["precision"] == row["precision"])
+            row["error"] += f"; {', '.join(able)} can" if able else "; no other runtime of this run can"
 
 
 def _sha256(path: Path) -> str:
@@ -88,20 +110,23 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _fill(row: dict, measured: Measured, base: Measured | None, lab: Lab, point: Point, float_outputs: np.ndarray) -> None:
-    """The measured columns of one row; a file that failed half-way keeps what it showed and says why."""
+def _agreement(measured: Measured, float_outputs: np.ndarray | None) -> float | None:
+    known = float_outputs is not None and "test" in measured.outputs
+    return figures.same_answers(measured, float_outputs) if known else None
+
+
+def _fill(row: dict, measured: Measured, base: Measured | None, lab: Lab, own: np.ndarray) -> None:
+    """The measured columns of one row; a file that failed half-way keeps what it showed and says why. `own`: what its
+    PyTorch model answers, (n, n_outputs).
+    """
     labels = {"val": lab.task.y_val.numpy(), "test": lab.task.y_test.numpy()}
     row["rss_bytes"] = measured.rss_bytes
     if measured.error:
         row |= {"status": "failed", "error": measured.error}
     if measured.outputs.keys() >= {"val", "test"}:
-        own = infer(point.model, lab.task.x_test).numpy()
         figures.merge(row, figures.quality(measured, labels))
         figures.merge(row, figures.portable(measured.artifact, measured, lab.task.x_test.numpy()))
-        row |= {
-            "fidelity": figures.same_answers(measured, own),
-            "agreement": figures.same_answers(measured, float_outputs),
-        }
+        row["fidelity"] = figures.same_answers(measured, own)
         if base and base.outputs.keys() >= {"test"}:
             figures.merge(row, figures.against_baseline(measured, base, labels))
     figures.merge(row, figures.latency(measured))

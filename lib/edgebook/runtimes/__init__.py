@@ -3,6 +3,10 @@
 A runtime module has `EXTENSION`, `LIBRARIES`, `PRECISIONS`, `convert(model, x, path)` (the float file),
 `quantize(float_path, path, quant, items)` (other precisions, from the float file), `preload()` and
 `load(path, threads=) -> Program`; optionally `inspect(path) -> dict` and `arena_bytes(path) -> int`.
+Other makes: `quantize_model(model, path, quant, items)` where a file cannot be quantized; `PARENT`, a runtime whose
+files it takes, with `derive(parent_path, path, name)`; `finish(whole_path, path, items)` makes the file that ships from
+the one that integer files derive from. What these return (a row's columns) goes into the row. `HAS_LATENCY = False`: its
+time here means nothing; `STREAMS = True`: it takes a recurrent network one step at a time.
 Loading imports numpy and the one runtime only: that side runs on a board as it is.
 """
 
@@ -11,7 +15,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,7 +27,13 @@ from edgebook.errors import BadInput, Unsupported, pick
 RUNTIMES = {
     "onnx": "edgebook.runtimes.onnx",
     "litert": "edgebook.runtimes.litert",
+    "packed": "edgebook.runtimes.packed",
     "torch": "edgebook.runtimes.torch",
+    "executorch": "edgebook.runtimes.executorch",
+    "tflm": "edgebook.runtimes.tflm",
+    "vela": "edgebook.runtimes.vela",
+    "vela-u65": "edgebook.runtimes.vela",
+    "vela-u85": "edgebook.runtimes.vela",
 }
 
 
@@ -49,6 +59,7 @@ class Artifact:
     path: Path
     runtime: str
     precision: str
+    facts: dict = field(default_factory=dict, compare=False)  # a row's columns that were known when it was made
 
     @property
     def files(self) -> list[Path]:
@@ -97,6 +108,11 @@ def missing(name: str) -> str | None:
     return None
 
 
+def has_latency(name: str) -> bool:
+    """Whether a runtime's time on this machine means anything."""
+    return getattr(runtime(name), "HAS_LATENCY", True)
+
+
 def versions(name: str) -> dict[str, str]:
     """The versions of the libraries that make and run a runtime's files."""
     return {library: importlib.metadata.version(library) for library in runtime(name).LIBRARIES}
@@ -104,7 +120,8 @@ def versions(name: str) -> dict[str, str]:
 
 def runtime_of(path: Path) -> str:
     """The runtime that a file belongs to, by its extension. Raises BadInput for an unknown one."""
-    known = {runtime(name).EXTENSION: name for name in reversed(RUNTIMES) if name != "torch"}  # the first of two wins
+    own = [name for name in RUNTIMES if name != "torch" and not hasattr(runtime(name), "PARENT")]
+    known = {runtime(name).EXTENSION: name for name in own}
     if path.suffix not in known:
         raise BadInput(f"{path}: extension {path.suffix!r} is unknown; allowed: {', '.join(sorted(known))}")
     return known[path.suffix]

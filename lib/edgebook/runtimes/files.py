@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from dataclasses import asdict
@@ -16,7 +17,7 @@ import torch
 from torch import nn
 
 from edgebook import lock, runtimes
-from edgebook.errors import BadInput
+from edgebook.errors import BadInput, Unsupported
 from edgebook.runtimes import Artifact, Quant
 from edgebook.runtimes.quiet import quiet
 from edgebook.store import source_closure, store_dir, weights_hash
@@ -39,7 +40,10 @@ def _key(model: nn.Module, task: Task, name: str, quant: Quant | None) -> str:
         list(task.input_shape),
         runtimes.versions(name),
         [asdict(quant), task.fingerprint] if quant else None,
+        name,
     ]
+    if parent := getattr(runtimes.runtime(name), "PARENT", None):
+        parts.append(_key(model, task, parent, quant))
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 
@@ -50,16 +54,23 @@ def _stored(model: nn.Module, task: Task, name: str, quant: Quant | None) -> Pat
     path = folder / f"model{module.EXTENSION}"
     if folder.exists():
         return path
-    parent = _stored(model, task, name, None) if quant else None
+    if hasattr(model, "step") and not getattr(module, "STREAMS", False):
+        able = [other for other in runtimes.RUNTIMES if getattr(runtimes.runtime(other), "STREAMS", False)]
+        raise Unsupported(f"{name} takes the recurrent layer whole, not one step at a time; {', '.join(able)} run it so")
+    derived = _stored(model, task, module.PARENT, quant) if hasattr(module, "PARENT") else None
+    from_file = quant and not derived and hasattr(module, "quantize")
+    parent = _stored(model, task, name, None) if from_file else derived
     draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
     draft.mkdir(parents=True)
     try:
         with lock.training(), quiet():
-            if quant:
-                module.quantize(parent, draft / path.name, quant, calibration_items(task, quant))
-            else:
-                clean = copy.deepcopy(model).cpu().eval().requires_grad_(False)
-                module.convert(clean, task.x_train[:1], draft / path.name)
+            facts = _make(module, name, model, task, quant, parent, draft / path.name)
+    except Exception as error:
+        if operator := re.search(r"(?:Lowering not found: |Operator torch\._ops\.|op=')((?:aten|prims)[.:]\w+)", str(error)):
+            raise Unsupported(f"{name} has no operator {operator[1]}") from error
+        raise
+    else:
+        (draft / "facts.json").write_text(json.dumps(facts))
         if not folder.exists():
             os.rename(draft, folder)
     finally:
@@ -67,12 +78,35 @@ def _stored(model: nn.Module, task: Task, name: str, quant: Quant | None) -> Pat
     return path
 
 
+def _make(module, name: str, model: nn.Module, task: Task, quant: Quant | None, parent: Path | None, path: Path) -> dict:
+    """Write the file at `path`, in one of the four ways that a runtime has; what is known of it, as a row's columns.
+
+    With `finish` the file that others derive from is kept beside it as `whole.*`.
+    """
+    facts, whole = {}, path.with_name(f"whole{module.EXTENSION}")
+    made = whole if hasattr(module, "finish") else path
+    clean = copy.deepcopy(model).cpu().eval().requires_grad_(False)
+    if hasattr(module, "PARENT"):
+        facts = json.loads((parent.parent / "facts.json").read_text())
+        facts |= (more := module.derive(parent, path, name)) | {"extra": {**facts.get("extra", {}), **more.get("extra", {})}}
+    elif not quant:
+        module.convert(clean, task.x_train[:1], made)
+    elif parent:
+        kept = parent.with_name(f"whole{module.EXTENSION}")
+        module.quantize(kept if kept.exists() else parent, made, quant, calibration_items(task, quant))
+    else:
+        module.quantize_model(clean, made, quant, calibration_items(task, quant))
+    return module.finish(whole, path, task.x_train[:8].numpy()) if hasattr(module, "finish") else facts
+
+
 def export(model: nn.Module, task: Task, path: Path, *, runtime_name: str, quant: Quant | None) -> Artifact:
     """See `edgebook.runtimes.export`."""
     source = _stored(model, task, runtime_name, quant)
     target = Path(path).with_name(Path(path).name + source.suffix)
     target.parent.mkdir(parents=True, exist_ok=True)
-    for file in source.parent.iterdir():
+    for file in source.parent.glob("model*"):
         beside = target.parent / file.name.replace("model", target.name.removesuffix(source.suffix), 1)
         shutil.copyfile(file, beside)
-    return Artifact(target, runtime_name, quant.precision if quant else "fp32")
+    facts = json.loads((source.parent / "facts.json").read_text())
+    named = getattr(runtimes.runtime(runtime_name), "precision", lambda model: "fp32")  # a model may bring its own integers
+    return Artifact(target, runtime_name, quant.precision if quant else named(model), facts)

@@ -1,0 +1,91 @@
+"""Pruning by the clock: channels go where they cost time in the target runtime, until a latency budget is met."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from edgebook import lock, runtimes
+from edgebook.compress.groups import remove
+from edgebook.compress.importance import channel_scores
+from edgebook.errors import BadInput, Unsupported
+from edgebook.measure.session import measure_files
+from edgebook.runtimes import Artifact
+from edgebook.runtimes.quiet import quiet
+from edgebook.tasks import Task
+from edgebook.train import infer
+
+N_ITEMS = 1024  # training items behind a loss
+NOISE = 0.01  # a candidate that saves less of the latency than this saves nothing
+
+
+def prune_to_latency(
+    model: nn.Module, task: Task, *, latency_ratio: float, runtime: str, importance: str = "l2", round_to: int = 8,
+    measure_s: float = 0.2, threads: int = 1, seed: int = 0,
+) -> nn.Module:  # fmt: skip
+    """A copy whose file in `runtime` takes at most `latency_ratio` of the model's time, not yet fine-tuned.
+
+    Step by step: every layer in turn offers its next `round_to` least important channels, each offer is exported and timed
+    whole, together with the net of the step before, and the one that costs the least training loss for the time it saves is
+    taken. `.history` holds one dict a step: layer, channels, latency_ratio. Raises BadInput for a ratio outside (0, 1),
+    Unsupported when no offer saves time any more. Source: after Yang et al. 2018, NetAdapt (there with fine-tuning in
+    every step, and a table of layer times instead of whole files).
+    """
+    if not 0 < latency_ratio < 1:
+        raise BadInput(f"latency_ratio = {latency_ratio}; allowed: 0 < ratio < 1")
+    net, history = copy.deepcopy(model).eval(), []
+    while True:
+        offers = _offers(net, task, importance, round_to, seed)
+        times = latencies([model, net, *offers.values()], task, runtime=runtime, measure_s=measure_s, threads=threads)
+        dense, now, loss = times[0], times[1], _loss(net, task)
+        if history and now <= latency_ratio * dense:  # timed again: an offer that was taken for a lucky time goes on
+            net.history = history
+            return net
+        worth = {}
+        for (layer, offer), time in zip(offers.items(), times[2:], strict=True):
+            if now - time > NOISE * dense:
+                worth[layer] = ((_loss(offer, task) - loss) / (now - time), time / dense, offer)
+        if not worth:
+            raise Unsupported(f"{runtime} came down to {now / dense:.2f} of the latency; no layer saves more by {round_to}")
+        layer = min(worth, key=lambda name: worth[name][0])
+        _, reached, net = worth[layer]
+        history.append({"layer": layer, "latency_ratio": reached})
+
+
+def latencies(
+    models: list[nn.Module], task: Task, *, runtime: str, measure_s: float, threads: int = 1
+) -> list[float]:  # fmt: skip
+    """Median milliseconds of each model's float file, all timed in turn in one session."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = [_exported(model, task, runtime, Path(folder) / str(number)) for number, model in enumerate(models)]
+        measured = measure_files(files, {}, seconds=measure_s, threads=threads, who="latency-aware pruning", n_rounds=10)
+    if broken := next((result.error for result in measured if result.error), None):
+        raise RuntimeError(broken)
+    return [float(torch.tensor(result.blocks_p50).median()) for result in measured]
+
+
+def _exported(model: nn.Module, task: Task, runtime: str, path: Path) -> Artifact:
+    """A float file that is not worth keeping."""
+    runtimes.check(runtime, None)
+    module = runtimes.runtime(runtime)
+    path = path.with_name(path.name + module.EXTENSION)
+    with lock.training(), quiet():
+        module.convert(copy.deepcopy(model).eval().requires_grad_(False), task.x_train[:1], path)
+    return Artifact(path, runtime, "fp32")
+
+
+def _offers(net: nn.Module, task: Task, importance: str, round_to: int, seed: int) -> dict[str, nn.Module]:
+    """The net with `round_to` channels fewer in one layer, for every layer that can spare them."""
+    scores, _ = channel_scores(net, task, importance=importance, seed=seed)
+    whole = {name: len(score) for name, score in scores.items()}
+    lower = {name: (n - 1) // round_to * round_to for name, n in whole.items()}
+    return {name: remove(net, task.input_shape, scores, whole | {name: n}) for name, n in lower.items() if n >= round_to}
+
+
+def _loss(net: nn.Module, task: Task) -> float:
+    return F.cross_entropy(infer(net, task.x_train[:N_ITEMS]), task.y_train[:N_ITEMS]).item()

@@ -1,0 +1,82 @@
+"""What each layer can spare, by validation and by the clock."""
+
+import pytest
+import torch
+
+from edgebook.compress import latency
+from edgebook.compress.groups import prunable
+from edgebook.compress.latency import prune_to_latency
+from edgebook.compress.prune import prune
+from edgebook.compress.sensitivity import layer_ratios, ratios_for_macs, scan, table
+from edgebook.errors import BadInput, Unsupported
+from edgebook.models import build_model
+from edgebook.models.counts import count_macs
+from edgebook.tasks import load_task
+from edgebook.train import evaluate, train
+
+
+@pytest.fixture(scope="module")
+def signals():
+    return load_task("mnist1d")
+
+
+@pytest.fixture(scope="module")
+def model(signals):
+    torch.manual_seed(0)
+    return train(build_model("conv1d", (1, 40), 10), signals, epochs=8)
+
+
+@pytest.fixture(scope="module")
+def scanned(model, signals):
+    return scan(model, signals, ratios=[0.3, 0.6])
+
+
+def test_a_scan_scores_each_layer_alone(model, signals, scanned):
+    assert len(scanned) == 3 * 3
+    assert {row["val_score"] for row in scanned if row["asked"]["pruning_ratio"] == 0} == {
+        evaluate(model, signals.x_val, signals.y_val)
+    }
+    row = next(row for row in scanned if row["asked"] == {"layer": "features.2", "pruning_ratio": 0.6})
+    alone = prune(model, signals, layer_ratios={"features.2": 0.6}, round_to=1)
+    assert row["val_score"] == evaluate(alone, signals.x_val, signals.y_val)
+    assert row["macs"] == count_macs(alone, (1, 40))
+    assert table(scanned).shape == (3, 3)
+
+
+def test_a_layer_that_minds_more_loses_less():
+    curves = {"tough": [0.9, 0.9, 0.8], "tender": [0.9, 0.5, 0.7]}
+    rows = [
+        {"asked": {"layer": layer, "pruning_ratio": ratio}, "val_score": score}
+        for layer, curve in curves.items()
+        for ratio, score in zip((0.0, 0.4, 0.8), curve, strict=True)
+    ]
+    ratios = layer_ratios(rows, max_loss=0.05)
+    assert ratios["tough"] == pytest.approx(0.6, abs=1e-3)
+    assert ratios["tender"] == pytest.approx(0.05, abs=1e-3)
+    assert layer_ratios(rows, max_loss=0.3)["tender"] == pytest.approx(0.3, abs=1e-3)
+
+
+def test_derived_ratios_remove_the_macs(model, signals, scanned):
+    ratios = ratios_for_macs(model, signals, scanned=scanned, macs_ratio=0.4)
+    smaller = prune(model, signals, layer_ratios=ratios, round_to=1)
+    assert count_macs(smaller, (1, 40)) / count_macs(model, (1, 40)) == pytest.approx(0.6, abs=0.05)
+    with pytest.raises(BadInput, match=r"macs_ratio = 0.99; allowed: up to 0\.\d\d"):
+        ratios_for_macs(model, signals, scanned=scanned, macs_ratio=0.99)
+    with pytest.raises(BadInput, match=r"ratios = .1\.5.; allowed"):
+        scan(model, signals, ratios=[1.5])
+
+
+def test_by_the_clock_channels_go_where_they_cost_time(model, signals, monkeypatch):
+    """With a clock on which only the second layer costs anything, only the second layer is pruned."""
+
+    def clock(models, task, **_):
+        return [1.0 + prunable(one, task.input_shape)["features.2"] for one in models]
+
+    monkeypatch.setattr(latency, "latencies", clock)
+    smaller = prune_to_latency(model, signals, latency_ratio=0.5, runtime="onnx", round_to=4)
+    assert prunable(smaller, (1, 40)) == {"features.0": 25, "features.2": 12, "features.4": 25}
+    assert [step["layer"] for step in smaller.history] == ["features.2"] * 4
+    with pytest.raises(Unsupported, match="no layer saves more"):
+        prune_to_latency(model, signals, latency_ratio=0.1, runtime="onnx", round_to=8)
+    with pytest.raises(BadInput, match=r"latency_ratio = 1\.2; allowed"):
+        prune_to_latency(model, signals, latency_ratio=1.2, runtime="onnx")
