@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from edgebook import runtimes
 from edgebook.cli import app
-from edgebook.measure import figures, flags
+from edgebook.measure import figures, flags, session
 from edgebook.measure.anyfile import measure_any
 from edgebook.measure.portability import clipped_away, portability, risky_pairs
 from edgebook.measure.session import Measured, Worker, mark_quiet, measure_files
@@ -259,3 +259,15 @@ def test_reduced_range_answers_alike_everywhere(net):
         assert 0.5 < found["portability"] <= 1
     assert found == {"portability": 1.0, "saturable": 0.0}
     assert portability(folder / "float.onnx", x, answers) == {}
+
+
+def test_the_second_half_is_timed_in_a_new_process(files, monkeypatch):
+    """Two files, two processes each, and all blocks are kept."""
+    started = []
+    real = session.Worker.__init__
+    monkeypatch.setattr(session, "RESTART_S", 0.05)
+    monkeypatch.setattr(session.Worker, "__init__", lambda self, *given: (started.append(given[0]), real(self, *given))[1])
+    found = measure_files([Artifact(files / f"{name}.onnx", "onnx", "fp32") for name in ("good", "last")], {}, seconds=0.1)
+    assert len(started) == 4
+    assert [one.error for one in found] == [None, None]
+    assert len(found[0].blocks_p50) == len(found[1].blocks_p50) >= 10

@@ -28,6 +28,7 @@ SUBSET = 1000
 SUBSET_SEED = 0
 BLOCK_S = 0.02  # short blocks, so that all files of a round meet the same machine
 ROUNDS = (10, 100)  # at least, at most
+RESTART_S = 0.5  # from this much timing on, a file's second half runs in a new process: memory may lie badly in one
 DISTURBED = 1.1  # the probe took this much longer than on the quiet machine
 
 
@@ -54,7 +55,7 @@ class Worker:
     """The process of one file: `ask` sends a command and waits for its answer, never longer than the limit."""
 
     def __init__(self, artifact: Artifact, threads: int, limit_s: float):
-        self.limit_s = limit_s
+        self.artifact, self.threads, self.limit_s = artifact, threads, limit_s
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the worker
         command = [sys.executable, "-m", "edgebook.measure.bench", artifact.runtime, str(artifact.path)]
         quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": str(threads)}
@@ -169,21 +170,31 @@ def _must_turn(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
 
 def _time(workers: dict[int, Worker], found: list[Measured], *, seconds: float) -> None:
     """Round-robin blocks in a new random order each round; a file that dies here keeps its score and says why."""
-    timed = [index for index, result in enumerate(found) if not result.error and has_latency(result.artifact.runtime)]
-    alive = {index: workers[index] for index in timed}
     shuffle = random.Random(0)
-    order = list(alive)
+    order = [index for index in workers if not found[index].error and has_latency(found[index].artifact.runtime)]
     n_rounds = min(max(round(seconds / BLOCK_S), ROUNDS[0]), ROUNDS[1])
     for index in order:
-        _try(found[index], lambda index=index: setattr(found[index], "steady", alive[index].ask(do="warm")["steady"]))
+        _try(found[index], lambda index=index: setattr(found[index], "steady", workers[index].ask(do="warm")["steady"]))
     for number in range(2 * n_rounds):
         if number >= n_rounds and _enough(found, n_rounds // 2):
             break
+        if number == n_rounds // 2 and seconds >= RESTART_S:
+            _restart({index: workers[index] for index in order}, workers, found)
         shuffle.shuffle(order)
         for index in order:
             if not found[index].error:
-                _try(found[index], lambda index=index: _block(alive[index], found[index], seconds / n_rounds))
+                _try(found[index], lambda index=index: _block(workers[index], found[index], seconds / n_rounds))
     mark_quiet(found)
+
+
+def _restart(timed: dict[int, Worker], workers: dict[int, Worker], found: list[Measured]) -> None:
+    """Every file in a new process: now and then one is 3 % slower for as long as it lives, for no reason of the file's."""
+    for index, old in timed.items():
+        old.close()
+        workers[index] = Worker(old.artifact, old.threads, old.limit_s)
+    for index in timed:
+        if not found[index].error:
+            _try(found[index], lambda index=index: workers[index].ask() and workers[index].ask(do="warm"))
 
 
 def _block(worker: Worker, result: Measured, seconds: float) -> None:
@@ -204,9 +215,9 @@ def mark_quiet(found: list[Measured]) -> None:
 
 
 def _enough(found: list[Measured], least: int) -> bool:
-    """Whether every file has `least` undisturbed blocks."""
+    """Whether every file that is timed has `least` undisturbed blocks."""
     mark_quiet(found)
-    return all(sum(result.quiet) >= least for result in found if not result.error)
+    return all(sum(result.quiet) >= least for result in found if result.probes and not result.error)
 
 
 def _try(result: Measured, step) -> None:

@@ -143,7 +143,7 @@ def load(path: Path, *, threads: int = 1) -> Program:
         raise BadInput(f"{path}: its input is {inputs[0].type}; allowed: {', '.join(KINDS)}")
     if not shape or shape[0] != 1:
         raise BadInput(f"{path}: its input is {shape}; allowed: a first size, the batch, that is 1 or open")
-    stored = _integers(path, dtype)
+    stored = _to_stored(path, dtype)
     binding = session.io_binding()
     buffer = ort.OrtValue.ortvalue_from_numpy(np.zeros(shape, dtype))
     binding.bind_ortvalue_input(inputs[0].name, buffer)
@@ -158,7 +158,7 @@ def load(path: Path, *, threads: int = 1) -> Program:
     return Program(put, invoke, lambda: binding.copy_outputs_to_cpu()[0], shape[1:])
 
 
-def _integers(path: Path, dtype: type):
+def _to_stored(path: Path, dtype: type):
     """What turns real values into those of an integer input: ONNX keeps no scale for it, so the sidecar must."""
     if not np.issubdtype(dtype, np.integer):
         return lambda x: x
