@@ -94,7 +94,6 @@ PARAMS: dict[str, Param] = {
     "pruning_ratios": Param(Annotated[list[Ratio], Field(min_length=1)], "share of every layer's channels to remove"),
     "scope": Param(Literal["uniform", "global", "isomorphic"], "channels ranked in every layer, over all, or over like layers"),
     "macs_ratios": Param(list[Ratio], "share of the multiply-accumulates to remove"),
-    "macs_ratio": Param(Ratio, "share of the multiply-accumulates to remove"),
     "n_steps": Param(Count, "pruning steps, with fine-tuning between"),
     "scan_ratios": Param(Annotated[list[Ratio], Field(min_length=1)], "share of one layer's channels removed at a time"),
     "latency_ratios": Param(
