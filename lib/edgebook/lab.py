@@ -36,6 +36,7 @@ class Point:
     quants: list[Quant | None]
     model: nn.Module | None = None
     parent: str | None = None
+    runtimes: list[str] | None = None  # of these only; None: of all that the notebook asks for
     error: str | None = None
     status: str = "failed"  # what its rows say when there is an error
     started_at: str = ""
@@ -121,10 +122,10 @@ def baseline(lab: Lab) -> nn.Module:
 @contextmanager
 def attempt(
     lab: Lab, *, method: str, family: str, label: str, asked: dict[str, Any], quants: list[Quant | None] | None = None,
-    parent: str | None = None,
+    parent: str | None = None, runtimes: list[str] | None = None,
 ) -> Iterator[Point]:  # fmt: skip
     """One point: set `point.model` inside. What goes wrong there becomes a row with its reason, and the sweep goes on."""
-    point = Point(method, family, label, asked, quants or [None], parent=parent)
+    point = Point(method, family, label, asked, quants or [None], parent=parent, runtimes=runtimes)
     point.started_at, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
     lab.points.append(point)
     try:

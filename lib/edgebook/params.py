@@ -22,7 +22,10 @@ Natural = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Ratio = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Precision = Literal["fp32", "fp16", "int8-dynamic", "int8-static", "int16x8"]
+Precision = Literal["fp32", "fp16", "bf16", "int8-dynamic", "int8-static", "int16x8", "int8-weight", "int4-weight",
+                    "int4-dynamic", "int4-static"]  # fmt: skip
+Algorithm = Literal["minmax", "average", "percentile", "entropy", "mse", "octav"]
+Bits = Annotated[int, Field(ge=1, le=8)]
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ PARAMS: dict[str, Param] = {
     "baseline_augment": Param(bool, "use the task's augmentation"),
     "baseline_dtype": Param(Literal["float32", "bfloat16"], "arithmetic of training (bfloat16: autocast)"),
     "importances": Param(Annotated[list[str], Field(min_length=1)], "what says which channels go", known=_importances),
-    "pruning_ratios": Param(Annotated[list[Ratio], Field(min_length=1)], "share of every layer's channels to remove"),
+    "pruning_ratios": Param(list[Ratio], "share of every layer's channels to remove"),
     "scope": Param(Literal["uniform", "global", "isomorphic"], "channels ranked in every layer, over all, or over like layers"),
     "macs_ratios": Param(list[Ratio], "share of the multiply-accumulates to remove"),
     "n_steps": Param(Count, "pruning steps, with fine-tuning between"),
@@ -129,6 +132,20 @@ PARAMS: dict[str, Param] = {
     "distill_epochs": Param(Count, "epochs of the student's training, distilled and alone"),
     "temperatures": Param(Annotated[list[Positive], Field(min_length=1)], "softens both outputs (Hinton et al. 2015)"),
     "soft_weight": Param(Share, "weight of the teacher's outputs in the loss; the labels get the rest"),
+    "algorithms": Param(Annotated[list[Algorithm], Field(min_length=1)], "what sets the ranges of static int8"),
+    "calibration_sizes": Param(list[Count], "sizes of the calibration panel", "items"),
+    "calibration_seeds": Param(Annotated[list[Natural], Field(min_length=1)], "draws of the calibration panel"),
+    "qat_epochs": Param(Count, "epochs of training with rounding in the loop"),
+    "qat_lr": Param(Positive, "peak learning rate of that training"),
+    "codebook_bits": Param(Annotated[list[Bits], Field(min_length=1)], "bits of each weight's index", "bits"),
+    "level_kinds": Param(
+        Annotated[list[Literal["kmeans", "linear", "log2"]], Field(min_length=1)], "which values the weights may take"
+    ),
+    "average_bits": Param(
+        Annotated[list[Annotated[float, Field(ge=1, le=8)]], Field(min_length=1)], "bits a weight, mean over the net", "bits"
+    ),
+    "bit_options": Param(Annotated[list[Bits], Field(min_length=1)], "bits that a layer may have", "bits"),
+    "n_sensitivity": Param(Count, "validation items that sensitivity is measured on", "items"),
     "n_finalists": Param(Natural, "networks of this run, the best on validation, that are exported beside the baseline"),
     "latency_budget_ms": Param(Annotated[float, Field(ge=0)], "longest time an item may take; 0: no limit", "ms"),
     "max_loss": Param(Share, "validation score that may be lost to the baseline by what ships"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib
 import importlib.util
 import json
 import os
@@ -116,6 +117,9 @@ def load(path: Path) -> nn.Module:
     spec = entry["spec"]
     model = build_model(spec["model"], tuple(spec["input_shape"]), spec["n_outputs"], **spec["shape"])
     model = fold(model) if spec.get("folded") else model
+    if "wrapped_by" in spec:  # a net that a function makes of this one, such as training with fake quantization
+        module, _, function = spec["wrapped_by"].partition(":")
+        model = getattr(importlib.import_module(module), function)(resize(model, spec["sizes"], entry["state"]))
     resize(model, entry["sizes"], entry["state"]).load_state_dict(entry["state"])
     model.history, model.key, model.seconds = entry.get("history", []), entry.get("key"), entry.get("seconds")
     return model.eval()

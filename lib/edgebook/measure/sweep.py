@@ -23,7 +23,11 @@ def measure(lab: Lab) -> list[dict[str, Any]]:
     one for every point x runtime x number format, the float baseline of each runtime first.
     """
     found = [
-        _exported(lab, point, runtime, quant) for point in lab.points for quant in point.quants for runtime in lab["runtimes"]
+        _exported(lab, point, runtime, quant)
+        for point in lab.points
+        for quant in point.quants
+        for runtime in lab["runtimes"]
+        if point.runtimes is None or runtime in point.runtimes
     ]
     ready = [(row, artifact) for row, _, artifact in found if artifact]
     splits = {"val": lab.task.x_val.numpy(), "test": lab.task.x_test.numpy()}
@@ -86,7 +90,7 @@ def _exported(lab: Lab, point: Point, runtime: str, quant: Quant | None) -> tupl
         row |= {"status": "unsupported" if isinstance(error, Unsupported) else "failed", "error": one_line(error)}
         return row, point, None
     row |= {"artifact": str(artifact.path.relative_to(lab.run_dir)), "sha256": _sha256(artifact.path)}
-    row |= {"versions": runtimes.versions(runtime), **figures.sizes(artifact)}
+    row |= {"versions": runtimes.versions(runtime), **figures.sizes(artifact), "precision": artifact.precision}
     figures.merge(row, artifact.facts)
     return row, point, artifact
 

@@ -27,6 +27,7 @@ from edgebook.errors import BadInput, Unsupported, pick
 RUNTIMES = {
     "onnx": "edgebook.runtimes.onnx",
     "litert": "edgebook.runtimes.litert",
+    "packed": "edgebook.runtimes.packed",
     "torch": "edgebook.runtimes.torch",
     "executorch": "edgebook.runtimes.executorch",
     "tflm": "edgebook.runtimes.tflm",

@@ -8,21 +8,31 @@ from pathlib import Path
 import numpy as np
 
 from edgebook.errors import BadInput, Unsupported
-from edgebook.runtimes import Program, Quant, sidecar
+from edgebook.runtimes import Program, Quant, onnx_quant, ranges, sidecar
 
 EXTENSION = ".onnx"
 LIBRARIES = ("onnxruntime", "onnx", "onnxscript", "torch")
-PRECISIONS = ("fp32", "fp16", "int8-dynamic", "int8-static")
+PRECISIONS = ("fp32", "fp16", "int8-dynamic", "int8-static", "int8-weight", "int4-weight")
+ALGORITHMS = ("minmax", *ranges.ALGORITHMS)
 KINDS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8, "tensor(int8)": np.int8}
 
 
 def convert(model, x, path: Path) -> None:
-    """One file, weights inside: the exporter would put them into a second one and the size would lie."""
+    """One file, weights inside: the exporter would put them into a second one and the size would lie. Of a model that was
+    trained quantized (it has `integers`), the integer file that it describes."""
     import onnx
     import torch
 
+    trained_quantized = hasattr(model, "integers")
+    model = model.integers(fold=True) if trained_quantized else model
     program = torch.onnx.export(model, (x,), dynamo=True, verbose=False, input_names=["x"], output_names=["y"])
-    onnx.save(without_notes(program.model_proto), path)
+    proto = without_notes(program.model_proto)
+    onnx.save(onnx_quant.unsigned_activations(proto) if trained_quantized else proto, path)
+
+
+def precision(model) -> str:
+    """The number format of the file that `convert` makes of a model."""
+    return getattr(model, "precision", "fp32")
 
 
 def without_notes(proto):
@@ -36,38 +46,63 @@ def without_notes(proto):
 
 
 def quantize(float_path: Path, path: Path, quant: Quant, items: np.ndarray) -> None:
-    """fp16, dynamic int8 (weights in the file, activations as it runs) or static int8 (QDQ)."""
+    """fp16; weights only; dynamic int8 (weights in the file, activations as it runs); static int8 (QDQ, uint8 activations:
+    on x86 the signed ones run slower than float). `per_layer` holds (pattern, precision): weights (weight-only) or nodes
+    (static, fp32 only) whose name matches the regular expression. Raises Unsupported for a combination that it lacks.
+    """
     import onnx
 
+    _check(quant)
     if quant.precision == "fp16":
         from onnxruntime.transformers.float16 import convert_float_to_float16
 
         onnx.save(convert_float_to_float16(onnx.load(float_path), keep_io_types=True), path)
-        return
+    elif quant.precision.endswith("-weight"):
+        onnx.save(onnx_quant.weight_only(onnx.load(float_path), quant), path)
+    else:
+        from onnxruntime.quantization.shape_inference import quant_pre_process
+
+        with tempfile.TemporaryDirectory() as folder:
+            prepared = Path(folder) / "prepared.onnx"
+            quant_pre_process(str(float_path), str(prepared))
+            _integers(prepared, path, quant, items)
+
+
+def _check(quant: Quant) -> None:
+    if quant.algorithm not in ALGORITHMS:
+        raise Unsupported(f"onnx has no algorithm {quant.algorithm!r}; it has {', '.join(ALGORITHMS)}")
+    if quant.algorithm != "minmax" and quant.precision != "int8-static":
+        raise Unsupported(f"onnx has no algorithm {quant.algorithm!r} for {quant.precision}; it has minmax")
+    has = {"int8-static": "fp32"}.get(quant.precision, "int8-weight, int4-weight, fp32")
+    wrong = [own for _, own in quant.per_layer if own not in has.split(", ")]
+    if wrong or (quant.per_layer and quant.precision in ("fp16", "int8-dynamic")):
+        raise Unsupported(f"onnx has no {', '.join(wrong) or 'other precision'} for single layers of {quant.precision}; "
+                          f"int8-static has fp32, weight-only has int8-weight, int4-weight, fp32")  # fmt: skip
+
+
+def _integers(prepared: Path, path: Path, quant: Quant, items: np.ndarray) -> None:
+    """Dynamic or static int8, by ONNX Runtime's tool; ranges other than min-max come from our own choice."""
     from onnxruntime import quantization as ortq
-    from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    per_channel = quant.granularity == "channel"
-    with tempfile.TemporaryDirectory() as folder:
-        prepared = Path(folder) / "prepared.onnx"
-        quant_pre_process(str(float_path), str(prepared))
-        if quant.precision == "int8-dynamic":
-            ortq.quantize_dynamic(prepared, path, per_channel=per_channel, reduce_range=quant.reduce_range,
-                                  weight_type=ortq.QuantType.QInt8)  # fmt: skip
-            return
-        methods = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
-        if quant.algorithm not in methods:
-            raise Unsupported(f"onnx cannot calibrate by {quant.algorithm!r}; it has {', '.join(methods)}")
-        ortq.quantize_static(
-            prepared, path, _Reader(items), quant_format=ortq.QuantFormat.QDQ, per_channel=per_channel,
-            reduce_range=quant.reduce_range, activation_type=ortq.QuantType.QUInt8, weight_type=ortq.QuantType.QInt8,
-            calibrate_method=getattr(ortq.CalibrationMethod, methods[quant.algorithm]),
-            extra_options={"WeightSymmetric": quant.symmetric, "ActivationSymmetric": False},
-        )  # fmt: skip
+    own = {"per_channel": quant.granularity == "channel", "reduce_range": quant.reduce_range}
+    own |= {"weight_type": ortq.QuantType.QInt8}
+    if quant.precision == "int8-dynamic":
+        ortq.quantize_dynamic(prepared, path, **own, extra_options={"WeightSymmetric": quant.symmetric})
+        return
+    ready = None
+    if quant.algorithm != "minmax":
+        ready = prepared.with_name("ranges.json")
+        onnx_quant.save_ranges(prepared, items, quant.algorithm, ready)
+    ortq.quantize_static(
+        prepared, path, None if ready else Reader(items), quant_format=ortq.QuantFormat.QDQ, **own,
+        activation_type=ortq.QuantType.QUInt8, calibration_cache_path=ready,
+        nodes_to_exclude=onnx_quant.matching_nodes(prepared, [pattern for pattern, _ in quant.per_layer]),
+        extra_options={"WeightSymmetric": quant.symmetric, "ActivationSymmetric": False},
+    )  # fmt: skip
 
 
-class _Reader:
-    """What quantize_static calls for calibration: `get_next` gives one item's feed, then None."""
+class Reader:
+    """What ONNX Runtime's tool calls for calibration: `get_next` gives one item's feed, then None."""
 
     def __init__(self, items: np.ndarray):
         self.feeds = iter([{"x": item[None]} for item in items])

@@ -1,0 +1,39 @@
+"""Training through a rounding: what several techniques share."""
+
+from __future__ import annotations
+
+import copy
+
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from edgebook.tasks import Task
+from edgebook.train import train
+
+
+class Rounded(nn.Module):
+    """A weight as `levels(w)` has it, its gradient passed through as if nothing had been rounded (Bengio et al. 2013)."""
+
+    def __init__(self, levels):
+        super().__init__()
+        self.levels = levels
+
+    def forward(self, w: Tensor) -> Tensor:
+        return w + (self.levels(w.detach()) - w.detach())
+
+
+def train_rounded(model: nn.Module, task: Task, *, levels: dict, **recipe) -> nn.Module:
+    """A trained copy whose weights named in `levels` (name -> function of a tensor) are rounded at every step and baked in
+    at the end, so that they lie on their levels exactly. `recipe` goes to `train`; validation sees the rounded weights.
+    """
+    net = copy.deepcopy(model)
+    for name, function in levels.items():
+        layer, _, weight = name.rpartition(".")
+        parametrize.register_parametrization(net.get_submodule(layer), weight, Rounded(function))
+    net = train(net, task, **recipe)
+    for name, function in levels.items():
+        layer, _, weight = name.rpartition(".")
+        parametrize.remove_parametrizations(net.get_submodule(layer), weight)
+        parameter = net.get_parameter(name)
+        parameter.data = function(parameter.data)  # w + (q - w) is q up to float rounding only
+    return net
