@@ -11,7 +11,7 @@ from edgebook import affine
 from edgebook.compress import folded
 
 LOW_AGREEMENT = 0.9  # below, the file is another net than the float one
-REMEDY = "one scale a channel, equalization, or training with the rounding in the loop"
+REMEDY = "one scale a channel, equalization (channel ranges that differ behind a ReLU), or training with the rounding in the loop"
 
 
 def collapsed(row: dict[str, Any], n_outputs: int) -> bool:

@@ -65,7 +65,7 @@ def quantize(float_path: Path, path: Path, quant: Quant, items: np.ndarray) -> N
         with tempfile.TemporaryDirectory() as folder:
             prepared = Path(folder) / "prepared.onnx"
             quant_pre_process(str(float_path), str(prepared))
-            _integers(prepared, path, quant, items)
+            _tool(prepared, path, quant, items)
 
 
 def _check(quant: Quant) -> None:
@@ -80,7 +80,7 @@ def _check(quant: Quant) -> None:
                           f"int8-static has fp32, weight-only has int8-weight, int4-weight, fp32")  # fmt: skip
 
 
-def _integers(prepared: Path, path: Path, quant: Quant, items: np.ndarray) -> None:
+def _tool(prepared: Path, path: Path, quant: Quant, items: np.ndarray) -> None:
     """Dynamic or static int8, by ONNX Runtime's tool; ranges other than min-max come from our own choice."""
     from onnxruntime import quantization as ortq
 
