@@ -26,7 +26,8 @@ def preset(tmp_path):
     """A function that writes a changed smoke preset and gives its path."""
 
     def write(**changes):
-        content = yaml.safe_load((ROOT / "params" / "smoke.yaml").read_text()) | changes
+        plain = {"points": [{"task": "mnist1d", "model": "conv1d"}]}
+        content = yaml.safe_load((ROOT / "params" / "smoke.yaml").read_text()) | plain | changes
         path = tmp_path / "mine.yaml"
         path.write_text(yaml.safe_dump(content))
         return path

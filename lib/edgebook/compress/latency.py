@@ -63,7 +63,7 @@ def latencies(
     """Median milliseconds of each model's float file, all timed in turn in one session."""
     with tempfile.TemporaryDirectory() as folder:
         files = [_exported(model, task, runtime, Path(folder) / str(number)) for number, model in enumerate(models)]
-        measured = measure_files(files, {}, seconds=measure_s, threads=threads, who="latency-aware pruning", n_rounds=10)
+        measured = measure_files(files, {}, seconds=measure_s, threads=threads, who="latency-aware pruning")
     if broken := next((result.error for result in measured if result.error), None):
         raise RuntimeError(broken)
     return [float(torch.tensor(result.blocks_p50).median()) for result in measured]
