@@ -150,7 +150,7 @@ def run_preset(preset_path: Path, *, run: str, only: list[str] | None, overrides
     started, failures = time.perf_counter(), 0
     for number, execution in enumerate(executions, 1):
         clock = time.perf_counter()
-        state, done = run_one(folder, execution, fresh=fresh, again=execution.notebook.startswith(("60", "90")) and number > 1)
+        state, done = run_one(folder, execution, fresh=fresh, again=execution.notebook.startswith(("60", "90")))
         failures += state["status"] != "ok"
         word = "found" if done else state["status"] if state["status"] == "ok" else f"FAILED: {state['error']}"
         spent = f"{time.perf_counter() - clock:.0f} s, {time.perf_counter() - started:.0f} s in all"
