@@ -8,9 +8,10 @@ import torch
 
 from edgebook import runtimes
 from edgebook.errors import BadInput, Unsupported
+from edgebook.models import build_model
 from edgebook.runtimes import Quant, files
 from edgebook.store import store_dir
-from edgebook.train import infer
+from edgebook.train import infer, seed_all
 
 FILES = ("onnx", "litert")
 QUANTS = (Quant("fp16"), Quant("int8-dynamic"), Quant("int8-static"), Quant("int8-static", granularity="tensor"))
@@ -101,3 +102,14 @@ def test_the_files_own_scales_are_used():
     x = np.array([-1.0, 0.0, 0.5, 100.0], np.float32)
     assert to_stored(x, detail).tolist() == [-13, -3, 2, 127]
     assert np.allclose(to_real(to_stored(x[:3], detail), detail), x[:3], atol=0.05)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_nets_with_channels_last_weights_do_not_get_mixed_up(name, digits, tmp_path):
+    for seed in range(3):  # one after the other in this process, as a sweep does
+        seed_all(seed)
+        model = build_model("resnet8", digits.input_shape, digits.n_outputs, widths=(8, 16, 16)).eval()
+        model.to(memory_format=torch.channels_last)
+        made = runtimes.export(model, digits, tmp_path / f"{seed}", runtime=name)
+        wanted = infer(model, digits.x_test[:100]).argmax(1).numpy()
+        assert (answers(made, digits.x_test[:100]) == wanted).mean() >= 0.99

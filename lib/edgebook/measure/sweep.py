@@ -17,6 +17,8 @@ from edgebook.models.counts import count_macs, count_params
 from edgebook.runtimes import Artifact, Quant
 from edgebook.train import infer
 
+FAITHFUL = 0.98  # a float file that answers otherwise more often was converted wrongly
+
 
 def measure(lab: Lab) -> list[dict[str, Any]]:
     """Export every point to every runtime, score and time all files in one session, write and return the rows:
@@ -127,6 +129,9 @@ def _fill(row: dict, measured: Measured, base: Measured | None, lab: Lab, own: n
         figures.merge(row, figures.quality(measured, labels))
         figures.merge(row, figures.portable(measured.artifact, measured, lab.task.x_test.numpy()))
         row["fidelity"] = figures.same_answers(measured, own)
+        if row["precision"] == "fp32" and row["fidelity"] < FAITHFUL and row["status"] == "ok":
+            wrong = f"the float file answers like its network on {row['fidelity']:.1%} of the items only"
+            row |= {"status": "failed", "error": wrong}
         if base and base.outputs.keys() >= {"test"}:
             figures.merge(row, figures.against_baseline(measured, base, labels))
     figures.merge(row, figures.latency(measured))

@@ -35,6 +35,7 @@ def calibration_items(task: Task, quant: Quant) -> np.ndarray:
 def _key(model: nn.Module, task: Task, name: str, quant: Quant | None) -> str:
     parts = [
         source_closure(runtimes.RUNTIMES[name]),
+        source_closure(__name__),
         source_closure(type(model).__module__),
         weights_hash(model),
         list(task.input_shape),
@@ -86,6 +87,8 @@ def _make(module, name: str, model: nn.Module, task: Task, quant: Quant | None, 
     facts, whole = {}, path.with_name(f"whole{module.EXTENSION}")
     made = whole if hasattr(module, "finish") else path
     clean = copy.deepcopy(model).cpu().eval().requires_grad_(False)
+    for tensor in (*clean.parameters(), *clean.buffers()):
+        tensor.data = tensor.data.contiguous()  # LiteRT's converter mixes up channels-last weights of two nets in a process
     if hasattr(module, "PARENT"):
         facts = json.loads((parent.parent / "facts.json").read_text())
         facts |= (more := module.derive(parent, path, name)) | {"extra": {**facts.get("extra", {}), **more.get("extra", {})}}
