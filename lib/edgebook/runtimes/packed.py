@@ -216,16 +216,6 @@ def preload() -> None:
 
 def load(path: Path, *, threads: int = 1) -> Program:
     """Decodes every weight to float and runs the net in eager PyTorch."""
-    import torch
+    from edgebook.runtimes.torch import eager
 
-    torch.set_num_threads(threads)
-    model, slot = read(path), {}
-
-    def put(x: np.ndarray) -> None:
-        slot["x"] = torch.from_numpy(np.ascontiguousarray(x))
-
-    def invoke() -> None:
-        with torch.inference_mode():
-            slot["y"] = model(slot["x"])
-
-    return Program(put, invoke, lambda: slot["y"].numpy(), tuple(model.spec["input_shape"]), any_batch=True)
+    return eager(read(path), threads=threads)

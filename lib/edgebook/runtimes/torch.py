@@ -31,10 +31,18 @@ def load(path: Path, *, threads: int = 1) -> Program:
 
     from edgebook.store import load as load_model
 
-    torch.set_num_threads(threads)
-    model, slot = load_model(path), {}
+    model = load_model(path)
     if model.spec["input_shape"] and len(model.spec["input_shape"]) == 3:
         model.to(memory_format=torch.channels_last)
+    return eager(model, threads=threads)
+
+
+def eager(model, *, threads: int) -> Program:
+    """The program that calls a PyTorch model in inference mode."""
+    import torch
+
+    torch.set_num_threads(threads)
+    slot = {}
 
     def put(x: np.ndarray) -> None:
         slot["x"] = torch.from_numpy(np.ascontiguousarray(x))
