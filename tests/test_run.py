@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import yaml
 
-from edgebook import run as runner
 from edgebook.errors import BadInput
 from edgebook.params import NOTEBOOKS
+from edgebook.plan import plan, read_preset
 
 ROOT = NOTEBOOKS.parent
 
@@ -54,7 +54,7 @@ def preset(tmp_path):
 )
 def test_a_bad_preset_is_refused_before_anything_starts(changes, said, preset):
     with pytest.raises(BadInput) as error:
-        runner.plan(runner.read_preset(preset(**changes)), "mine")
+        plan(read_preset(preset(**changes)), "mine")
     assert said in str(error.value)
     assert str(error.value).count("\n") == 0
 
@@ -118,8 +118,8 @@ def test_a_dry_run_lists_everything_and_starts_nothing(tmp_path):
 
 def test_layers_of_parameters(preset):
     path = preset(seeds=[1, 2], points=[{"task": "mnist1d", "model": "conv1d", "params": {"baseline_epochs": 7}}])
-    changed = runner.read_preset(path, ["20_prune_sweep.pruning_ratios=[0.3]", "shared.threads=2"])
-    executions = {e.name: e.params for e in runner.plan(changed, "mine")}
+    changed = read_preset(path, ["20_prune_sweep.pruning_ratios=[0.3]", "shared.threads=2"])
+    executions = {e.name: e.params for e in plan(changed, "mine")}
     sweep = executions["20_prune_sweep--mnist1d-conv1d--s2"]
     assert (sweep["seed"], sweep["baseline_epochs"], sweep["pruning_ratios"], sweep["threads"]) == (2, 7, [0.3], 2)
     assert sweep["run"] == "mine"
@@ -128,13 +128,13 @@ def test_layers_of_parameters(preset):
 
 def test_a_preset_given_by_hand_overrides_a_points_own_value(preset):
     path = preset(points=[{"task": "mnist1d", "model": "conv1d", "params": {"finetune_epochs": 7}}])
-    changed = runner.read_preset(path, ["20_prune_sweep.finetune_epochs=3"])
-    assert [e.params["finetune_epochs"] for e in runner.plan(changed, "mine", ["20_prune_sweep"])] == [3]
+    changed = read_preset(path, ["20_prune_sweep.finetune_epochs=3"])
+    assert [e.params["finetune_epochs"] for e in plan(changed, "mine", ["20_prune_sweep"])] == [3]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "params").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_preset_that_ships_can_be_planned(path):
-    assert runner.plan(runner.read_preset(path), Path(path).stem)
+    assert plan(read_preset(path), Path(path).stem)
 
 
 def test_doctor_names_runtimes_and_data():

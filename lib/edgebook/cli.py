@@ -22,17 +22,19 @@ def run(
     name: Annotated[str | None, typer.Option(help="name of the run; the preset's when left out")] = None,
     fresh: Annotated[bool, typer.Option(help="execute again what is already done")] = False,
     dry_run: Annotated[bool, typer.Option(help="list executions and files, start nothing")] = False,
+    jobs: Annotated[int | None, typer.Option(min=1, help="notebooks at once; cores / training threads when left out")] = None,
 ) -> None:
     """Run a preset: notebooks, pages, index. What is done already is found again; what was stopped goes on."""
     from edgebook import run as runner
     from edgebook.lab import reports_dir
+    from edgebook.plan import plan, read_preset
 
     name = name or preset.stem
     if dry_run:
-        for execution in runner.plan(runner.read_preset(preset, set_), name, only):
+        for execution in plan(read_preset(preset, set_), name, only):
             print(f"{execution.name}  ->  {reports_dir() / name / 'pages' / execution.name}.html")
         return
-    failures = runner.run_preset(preset, run=name, only=only, overrides=set_, fresh=fresh)
+    failures = runner.run_preset(preset, run=name, only=only, overrides=set_, fresh=fresh, jobs=jobs)
     _report(name)
     if failures:
         print(f"edgebook: {failures} failed; the index says which and why", file=sys.stderr)

@@ -36,7 +36,7 @@ class Point:
     quants: list[Quant | None]
     model: nn.Module | None = None
     parent: str | None = None
-    runtimes: list[str] | None = None  # of these only; None: of all that the notebook asks for
+    runtimes: list[str] | None = None  # these; None: those that the notebook asks for
     error: str | None = None
     status: str = "failed"  # what its rows say when there is an error
     started_at: str = ""

@@ -1,4 +1,4 @@
-"""Preset -> checked executions -> executed notebooks, pages and one index."""
+"""Executions -> executed notebooks, pages and one index."""
 
 from __future__ import annotations
 
@@ -9,124 +9,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from itertools import groupby
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
 from edgebook import params, rows
 from edgebook.errors import BadInput
-from edgebook.lab import execution_name, one_line, reports_dir
+from edgebook.lab import one_line, reports_dir
 from edgebook.measure import machine
+from edgebook.plan import Execution, check_data, plan, read_preset
 
-SECTIONS = {"shared", "points", "notebooks", "once", "seeds"}
-FIRST = "10_baseline"
-
-
-@dataclass(frozen=True)
-class Execution:
-    """One notebook with its resolved parameters."""
-
-    notebook: str
-    name: str
-    params: dict[str, Any]
-
-
-def read_preset(path: Path, overrides: list[str] | None = None) -> dict[str, Any]:
-    """The preset with `--set notebook.parameter=value` applied. Raises BadInput."""
-    path = Path(path)
-    if not path.exists() and path.suffix != ".yaml":
-        known = params.NOTEBOOKS.parent / "params"
-        path = known / f"{path.name}.yaml"
-        if not path.exists():
-            raise BadInput(f"preset {path.stem!r} is unknown; known: {', '.join(sorted(p.stem for p in known.glob('*.yaml')))}")
-    preset = {"shared": {}, "points": [], "notebooks": {}, "once": [], "seeds": None, **params.read_yaml(path)}
-    if unknown := preset.keys() - SECTIONS:
-        raise BadInput(f"{path}: {', '.join(sorted(unknown))} is unknown; allowed: {', '.join(sorted(SECTIONS))}")
-    for name, kind in (("shared", dict), ("notebooks", dict), ("points", list), ("once", list)):
-        if not isinstance(preset[name], kind):
-            raise BadInput(f"{path}: {name} = {preset[name]!r}: a {kind.__name__} is needed")
-    for override in overrides or []:
-        _apply(preset, override)
-    preset["path"] = path
-    return preset
-
-
-def _apply(preset: dict[str, Any], override: str) -> None:
-    """`20_prune_sweep.pruning_ratios=[0.5]` or `shared.seed=1`."""
-    place, sign, text = override.partition("=")
-    section, dot, name = place.partition(".")
-    if not (sign and dot):
-        raise BadInput(f"--set {override}: write notebook.parameter=value, or shared.parameter=value")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise BadInput(f"--set {override}: {text!r} is not a YAML value") from None
-    target = preset["shared"] if section == "shared" else preset["notebooks"].setdefault(section, {})
-    if section != "shared":
-        params.notebook_defaults(section)
-        for point in preset["points"]:
-            point.get("params", {}).pop(name, None)
-    target[name] = value
-
-
-def plan(preset: dict[str, Any], run: str, only: list[str] | None = None) -> list[Execution]:
-    """Every execution with its parameters, all checked: baselines first, then each notebook, then those that run once.
-
-    Order of precedence: the notebook's cell < shared < notebooks < point. Raises BadInput, before anything is started.
-    """
-    where = str(preset["path"])
-    for stem in only or []:
-        params.notebook_defaults(stem)
-    per_point = [stem for stem in preset["notebooks"] if stem not in preset["once"]]
-    seeds = preset["seeds"] if preset["seeds"] is not None else [preset["shared"].get("seed", 0)]
-    _check_names(preset, where)
-    found = []
-    for stem in sorted(per_point):
-        for point in preset["points"]:
-            if stem in point.get("only", per_point) and stem not in point.get("skip", []):
-                found += [_execution(preset, stem, point, seed, run, where) for seed in seeds]
-    found += [_execution(preset, stem, {}, None, run, where) for stem in preset["once"]]
-    if len({execution.name for execution in found}) < len(found):
-        raise BadInput(f"{where}: two points have the same task, model and seed; each execution needs its own name")
-    chosen = [execution for execution in found if not only or execution.notebook in only]
-    if not chosen:
-        raise BadInput(f"{where}: nothing to run; it names {', '.join(sorted({e.notebook for e in found})) or 'no notebook'}")
-    return chosen
-
-
-def _check_names(preset: dict[str, Any], where: str) -> None:
-    """Every section's names exist, also where no notebook would use them."""
-    params.check(preset["shared"], where=f"{where}: shared")
-    for stem, own in preset["notebooks"].items():
-        known = params.notebook_defaults(stem)
-        if unknown := (own or {}).keys() - known:
-            raise BadInput(
-                f"{where}: {stem}.{', '.join(sorted(unknown))} is not a parameter of that notebook; known: {', '.join(known)}"
-            )
-    for stem in preset["once"]:
-        params.notebook_defaults(stem)
-    for index, point in enumerate(preset["points"]):
-        if not isinstance(point, dict) or not {"task", "model"} <= point.keys() <= {"task", "model", "only", "skip", "params"}:
-            raise BadInput(f"{where}: points[{index}] = {point!r}: task and model are needed; only, skip and params are allowed")
-        params.check(point.get("params", {}), where=f"{where}: points[{index}]")
-        for stem in [*point.get("only", []), *point.get("skip", [])]:
-            params.notebook_defaults(stem)
-            if stem not in preset["notebooks"]:
-                raise BadInput(f"{where}: points[{index}] names {stem}, which is not under notebooks")
-
-
-def _execution(preset: dict, stem: str, point: dict, seed: int | None, run: str, where: str) -> Execution:
-    defaults = params.notebook_defaults(stem)
-    own = {"task": point.get("task"), "model": point.get("model"), "seed": seed, "run": run}
-    layers = [preset["shared"], preset["notebooks"].get(stem) or {}, point.get("params", {}), own]
-    values = dict(defaults)
-    for layer in layers:
-        values |= {name: value for name, value in layer.items() if name in defaults and value is not None}
-    params.check(values, where=f"{where}: {stem}")
-    return Execution(stem, execution_name(stem, values), values)
+MOST_JOBS = 4  # notebooks at once: more would wait for each other's measuring
 
 
 def fingerprint(execution: Execution) -> str:
@@ -141,39 +39,57 @@ def fingerprint(execution: Execution) -> str:
     return digest.hexdigest()
 
 
-def run_preset(preset_path: Path, *, run: str, only: list[str] | None, overrides: list[str], fresh: bool) -> int:
-    """Execute what is not done yet; the number of executions and rows that failed. Raises BadInput before the start."""
+def run_preset(
+    preset_path: Path, *, run: str, only: list[str] | None, overrides: list[str], fresh: bool, jobs: int | None = None
+) -> int:
+    """Execute what is not done yet, `jobs` notebooks at once (None: as many as the cores allow); the number of executions
+    and rows that failed. Raises BadInput before the start.
+    """
     executions = plan(read_preset(preset_path, overrides), run, only)
     folder = reports_dir() / run
     _check_writable(folder)
     check_data(executions)
-    started, failures = time.perf_counter(), 0
-    for number, execution in enumerate(executions, 1):
-        clock = time.perf_counter()
-        state, done = run_one(folder, execution, fresh=fresh, again=execution.notebook.startswith(("60", "90")))
-        failures += state["status"] != "ok"
-        word = "found" if done else state["status"] if state["status"] == "ok" else f"FAILED: {state['error']}"
-        spent = f"{time.perf_counter() - clock:.0f} s, {time.perf_counter() - started:.0f} s in all"
-        print(f"[{number}/{len(executions)}] {execution.name}: {word} ({spent})", flush=True)
+    started, failures, finished = time.perf_counter(), 0, 0
+    for _, stage in groupby(executions, key=lambda execution: execution.notebook if _follows(execution) else None):
+        for execution, state, seconds in _run_all(folder, list(stage), fresh, jobs or default_jobs(executions)):
+            finished, failures = finished + 1, failures + (state["status"] != "ok")
+            word = "found" if seconds is None else state["status"] if state["status"] == "ok" else f"FAILED: {state['error']}"
+            spent = f"{seconds or 0:.0f} s, {time.perf_counter() - started:.0f} s in all"
+            print(f"[{finished}/{len(executions)}] {execution.name}: {word} ({spent})", flush=True)
     failures += sum(row["status"] == "failed" for row in _rows(folder))
     return failures
 
 
-def check_data(executions: list[Execution]) -> None:
-    """Load every data set and build every network once: what does not go together is said before anything starts."""
-    from edgebook.models import build_model
-    from edgebook.tasks import load_task
+def default_jobs(executions: list[Execution]) -> int:
+    """Notebooks at once: those that the cores can train side by side. They measure one after the other in any case."""
+    threads = max(max(e.params.get("train_threads", 1), e.params.get("threads", 1)) for e in executions)
+    return max(1, min((os.cpu_count() or 1) // threads, MOST_JOBS))
 
-    tasks = {name: load_task(name) for name in dict.fromkeys(e.params["task"] for e in executions if "task" in e.params)}
+
+def _follows(execution: Execution) -> bool:
+    """Whether its inputs are the rows of the notebooks before it."""
+    return execution.notebook.startswith(("60", "90"))
+
+
+def _run_all(
+    folder: Path, executions: list[Execution], fresh: bool, jobs: int
+) -> Iterator[tuple[Execution, dict[str, Any], float | None]]:
+    """Each execution with its record and its seconds (None: it was there already), as they end."""
+    waiting = []
     for execution in executions:
-        p = execution.params
-        for model, shape in (("model", "model_shape"), ("student", "student_shape")):
-            if "task" in p and model in p:
-                task = tasks[p["task"]]
-                try:
-                    build_model(p[model], task.input_shape, task.n_outputs, **p.get(shape, {}))
-                except BadInput as error:
-                    raise BadInput(f"{execution.name}: {error}") from None
+        state = None if fresh else find_record(folder, execution)
+        if state:
+            yield execution, state, None
+        else:
+            waiting.append(execution)
+    if min(jobs, len(waiting)) <= 1:
+        for execution in waiting:
+            yield execution, *run_one(folder, execution)
+        return
+    with ProcessPoolExecutor(min(jobs, len(waiting)), mp_context=get_context("spawn")) as pool:
+        of = {pool.submit(run_one, folder, execution): execution for execution in waiting}
+        for future in as_completed(of):
+            yield of[future], *future.result()
 
 
 def _rows(folder: Path) -> list[dict]:
@@ -192,20 +108,26 @@ def _check_writable(folder: Path) -> None:
         raise BadInput(f"{folder}: cannot be written: {error.strerror}") from None
 
 
-def run_one(folder: Path, execution: Execution, *, fresh: bool, again: bool) -> tuple[dict[str, Any], bool]:
-    """The record of an execution, and whether it was there already. `again`: its inputs are other notebooks' rows."""
+def _key(folder: Path, execution: Execution) -> str:
+    return fingerprint(execution) + (_rows_hash(folder, execution) if _follows(execution) else "")
+
+
+def find_record(folder: Path, execution: Execution) -> dict[str, Any] | None:
+    """The record of an execution that went well with the same parameters, sources and inputs, or None."""
     record = folder / "state" / f"{execution.name}.json"
-    key = fingerprint(execution) + (_rows_hash(folder, execution) if again else "")
-    if not fresh and record.exists():
-        state = json.loads(record.read_text())
-        if state["key"] == key and state["status"] == "ok":
-            return state, True
+    state = json.loads(record.read_text()) if record.exists() else None
+    return state if state and state["status"] == "ok" and state["key"] == _key(folder, execution) else None
+
+
+def run_one(folder: Path, execution: Execution) -> tuple[dict[str, Any], float]:
+    """Execute; the record that is kept of it, and how many seconds it took."""
+    clock, key = time.perf_counter(), _key(folder, execution)
     error = _execute(folder, execution)
     if error:
         _write_failure(folder, execution, error)
     state = {"key": key, "status": "failed" if error else "ok", "error": error, "notebook": execution.notebook}
-    rows.write_text_atomically(record, json.dumps(state))
-    return state, False
+    rows.write_text_atomically(folder / "state" / f"{execution.name}.json", json.dumps(state))
+    return state, time.perf_counter() - clock
 
 
 def _write_failure(folder: Path, execution: Execution, error: str) -> None:
@@ -241,7 +163,7 @@ def _execute(folder: Path, execution: Execution) -> str | None:
         # IPC sockets: kernels that start at the same time on TCP race for ports
         config = Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/k"})
         try:
-            with redirect_stdout(words), redirect_stderr(words), _kernel_environment():
+            with redirect_stdout(words), redirect_stderr(words), _stderr_into(words), _kernel_environment():
                 papermill.execute_notebook(
                     str(params.NOTEBOOKS / f"{execution.notebook}.ipynb"), str(notebook), parameters=execution.params,
                     kernel_name="python3", progress_bar=False, log_output=False, stdout_file=words, stderr_file=words,
@@ -254,6 +176,18 @@ def _execute(folder: Path, execution: Execution) -> str | None:
     if notebook.exists():
         html.page(notebook, folder / "pages" / f"{execution.name}.html")
     return error
+
+
+@contextmanager
+def _stderr_into(file: IO[str]) -> Iterator[None]:
+    """What a kernel inherits as its stderr: its last words belong into the log, not between the lines of progress."""
+    kept = os.dup(2)
+    os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 from torch import nn
 
 from edgebook.models import build_model
@@ -146,8 +147,10 @@ def cached(fn: Callable[..., nn.Module], model: nn.Module, task: Task, **kwargs:
     key = cache_key(fn, model, task, kwargs)
     path = store_dir() / f"{key}.pt"
     if not path.exists():
-        seed_all(int(key[:8], 16))
-        started = time.perf_counter()
-        result = fn(model, task, **kwargs)
-        save(result, path, history=getattr(result, "history", []), key=key, seconds=time.perf_counter() - started)
+        with FileLock(path.with_suffix(".lock")):  # two notebooks at once ask for the same baseline: one trains it
+            if not path.exists():
+                seed_all(int(key[:8], 16))
+                started = time.perf_counter()
+                result = fn(model, task, **kwargs)
+                save(result, path, history=getattr(result, "history", []), key=key, seconds=time.perf_counter() - started)
     return load(path)

@@ -40,7 +40,7 @@ class FakeQuantized(nn.Module):
         import torchao.quantization.pt2e as pt2e
 
         self.training = mode
-        (pt2e.move_exported_model_to_train if mode else pt2e.move_exported_model_to_eval)(self.graph)
+        _switch(self.graph, mode)
         self.graph.apply(pt2e.enable_observer if mode and not self.frozen else pt2e.disable_observer)
         return self
 
@@ -54,6 +54,18 @@ class FakeQuantized(nn.Module):
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e
 
         return convert_pt2e(copy.deepcopy(self.eval().graph), fold_quantize=fold)
+
+
+def _switch(graph: nn.Module, training: bool) -> None:
+    """Put an exported graph into a mode: the argument of each batch norm and dropout that says so. torchao's own switch
+    matches patterns, which takes seconds at every epoch, and puts the default eps and momentum into every batch norm.
+    """
+    aten = torch.ops.aten
+    places = {aten.batch_norm.default: 5, aten.dropout.default: 2, aten.dropout_.default: 2}
+    for node in graph.graph.nodes:
+        if (place := places.get(node.target)) is not None:
+            node.update_arg(place, training)
+    graph.recompile()
 
 
 def prepare(model: nn.Module) -> FakeQuantized:

@@ -115,7 +115,7 @@ def measure_files(
                 found[index].error = str(error)
 
         try:
-            with ThreadPoolExecutor(cores) as pool:
+            with lock.training(), ThreadPoolExecutor(cores) as pool:
                 list(pool.map(start, range(len(artifacts))))
             with lock.measuring(who):
                 _time(workers, found, seconds=seconds)

@@ -27,9 +27,8 @@ def measure(lab: Lab) -> list[dict[str, Any]]:
     found = [
         _exported(lab, point, runtime, quant)
         for point in lab.points
-        for quant in point.quants
-        for runtime in lab["runtimes"]
-        if point.runtimes is None or runtime in point.runtimes
+        for quant in ([None] if hasattr(point.model, "integers") else point.quants)  # trained quantized: it has its numbers
+        for runtime in _targets(lab, point)
     ]
     ready = [(row, artifact) for row, _, artifact in found if artifact]
     splits = {"val": lab.task.x_val.numpy(), "test": lab.task.x_test.numpy()}
@@ -61,6 +60,13 @@ def measure(lab: Lab) -> list[dict[str, Any]]:
     _save_samples(lab, by_row, found)
     rows.write_rows(lab.run_dir / "rows" / f"{lab.execution}.jsonl", [row for row, _, _ in found])
     return [row for row, _, _ in found]
+
+
+def _targets(lab: Lab, point: Point) -> list[str]:
+    """The runtimes of a point; the baseline goes to every runtime that any point goes to, since they are compared with it."""
+    if point.family != "baseline":
+        return point.runtimes or lab["runtimes"]
+    return list(dict.fromkeys([*lab["runtimes"], *(name for other in lab.points for name in other.runtimes or [])]))
 
 
 def _exported(lab: Lab, point: Point, runtime: str, quant: Quant | None) -> tuple[dict[str, Any], Point, Artifact | None]:

@@ -16,8 +16,13 @@ PRECISIONS = ("fp32", "fp16", "int8-dynamic", "int8-static")
 
 
 def convert(model, x, path: Path) -> None:
-    """The float program."""
-    _lower(model, x, path)
+    """The float program; of a model that was trained quantized (it has `integers`), the integer program that it describes."""
+    _lower(model.integers(fold=True) if hasattr(model, "integers") else model, x, path)
+
+
+def precision(model) -> str:
+    """The number format of the program that `convert` makes of a model."""
+    return getattr(model, "precision", "fp32")
 
 
 def quantize_model(model, path: Path, quant: Quant, items: np.ndarray) -> None:
