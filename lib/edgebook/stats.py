@@ -139,31 +139,36 @@ def over_seeds(values: Sequence[float], confidence: float = 0.95) -> dict[str, f
 
 
 def bootstrap_median(
-    blocks: np.ndarray, n_boot: int = 1000, seed: int = 0, confidence: float = 0.95
+    blocks: np.ndarray, n_boot: int = 1000, seed: int = 0, confidence: float = 0.95, processes: np.ndarray | None = None
 ) -> tuple[float, float, float]:
-    """(median, lo, hi) of block latencies in time order, in their unit; blocks (n,).
+    """(median, lo, hi) of block latencies in time order, in their unit; blocks (n,), the process of each in `processes`.
 
     Percentile bootstrap, widened by the root of `_inflation`, because neighbouring blocks resemble each other.
     It holds the truth 94-95 % of the time for independent blocks, 87-95 % at a correlation of 0.5, where the plain
-    one and moving blocks hold it 77-88 %. Source: Efron 1979, Annals of Statistics 7:1.
+    one and moving blocks hold it 77-88 %. Never narrower than `_between` processes.
+    Source: Efron 1979, Annals of Statistics 7:1.
     """
     x = _positive(blocks, least=1)
     picks = np.random.default_rng(seed).integers(0, x.size, (n_boot, x.size))
     medians = np.median(x[picks], axis=1)
     tail = (1 - confidence) / 2
     median, (lo, hi) = float(np.median(x)), np.quantile(medians, (tail, 1 - tail))
-    wider = math.sqrt(_inflation(_winsorised(x)))
-    return median, max(0.0, median - wider * (median - float(lo))), median + wider * (float(hi) - median)
+    wider, least = math.sqrt(_inflation(_winsorised(x))), _between(x, processes, confidence)
+    below, above = max(wider * (median - float(lo)), least), max(wider * (float(hi) - median), least)
+    return median, max(0.0, median - below), median + above
 
 
-def paired_ratio(base_blocks: np.ndarray, blocks: np.ndarray, confidence: float = 0.95) -> tuple[float, float, float]:
-    """(speed-up, lo, hi): base latency / this latency, from block medians of the same rounds in time order, (n,).
+def paired_ratio(
+    base_blocks: np.ndarray, blocks: np.ndarray, confidence: float = 0.95, processes: np.ndarray | None = None
+) -> tuple[float, float, float]:
+    """(speed-up, lo, hi): base latency / this latency, from block medians of the same rounds in time order, (n,), the
+    process of each round in `processes`.
 
     Geometric mean over the rounds, outliers drawn in, with a t interval for blocks with AR(1) correlation: the
     variance of the mean is inflated, the degrees of freedom reduced to the effective number of blocks. Identical
     arrays give (1, 1, 1). At least 3 rounds; with 10 to 50 it holds the truth 96 % of the time for independent
     blocks, 92-94 % at a correlation of 0.5, outliers or not; there Wilcoxon's and the plain t interval hold it 75 %,
-    the moving-block bootstrap of the median 70-90 %.
+    the moving-block bootstrap of the median 70-90 %. Never narrower than `_between` processes.
     Source: effective number of observations, Bayley and Hammersley 1946, JRSS supplement 8:184.
     """
     base, this = _positive(base_blocks, least=3), _positive(blocks, least=3)
@@ -173,6 +178,7 @@ def paired_ratio(base_blocks: np.ndarray, blocks: np.ndarray, confidence: float 
     n, inflation, mean = logs.size, _inflation(logs), float(logs.mean())
     variance = float(((logs - mean) ** 2).sum()) / (n - inflation)  # unbiased under the same correlation
     half = _t(max(n / inflation - 1, 1.0), confidence) * math.sqrt(variance * inflation / n)
+    half = max(half, _between(logs, processes, confidence))
     return math.exp(mean), math.exp(mean - half), math.exp(mean + half)
 
 
@@ -186,6 +192,19 @@ def relative_spread(blocks: np.ndarray) -> float:
 def unstable(blocks: np.ndarray, limit: float = 0.15) -> bool:
     """True when the machine was too noisy for this latency to mean much: `relative_spread` above `limit`."""
     return relative_spread(blocks) > limit
+
+
+def _between(x: np.ndarray, processes: np.ndarray | None, confidence: float) -> float:
+    """Half-width of a t interval over the means of the processes that a file ran in; 0 for fewer than 3 of them.
+
+    Memory may lie well or badly for as long as a process lives: blocks of one process say nothing of the next one's.
+    """
+    if processes is None:
+        return 0.0
+    names, counts = np.unique(processes, return_counts=True)
+    means = [float(x[processes == name].mean()) for name, count in zip(names, counts) if count >= 3]
+    k = len(means)
+    return _t(k - 1, confidence) * float(np.std(means, ddof=1)) / math.sqrt(k) if k >= 3 else 0.0
 
 
 def _winsorised(x: np.ndarray) -> np.ndarray:
@@ -209,51 +228,7 @@ def _inflation(x: np.ndarray) -> float:
     return float(1 + 2 * ((1 - lags / n) * min(max(rho, 0.0), 0.9) ** lags).sum())
 
 
-# Classes, calibration, fronts
-
-
-def per_class(y: np.ndarray, predicted: np.ndarray, n_classes: int) -> dict[str, list[float | None] | float]:
-    """`accuracy` and `f1`, a value a class, and `macro_f1`, their mean; y and predicted are class numbers, (n,).
-
-    A class without items has accuracy None; one that is neither there nor predicted has f1 None and is left out of
-    macro_f1, as in scikit-learn.
-    """
-    y, predicted = np.asarray(y), np.asarray(predicted)
-    if y.shape != predicted.shape or y.size == 0:
-        raise ValueError(f"shapes {y.shape} and {predicted.shape}: need two equal (n,) with n > 0")
-    if min(y.min(), predicted.min()) < 0 or max(y.max(), predicted.max()) >= n_classes:
-        raise ValueError(f"class numbers outside 0..{n_classes - 1}")
-    right, there, called = (np.bincount(v, minlength=n_classes).tolist() for v in (y[y == predicted], y, predicted))
-    accuracy = [hit / n if n else None for hit, n in zip(right, there)]
-    f1 = [2 * hit / (n + m) if n + m else None for hit, n, m in zip(right, there, called)]
-    present = [value for value in f1 if value is not None]
-    return {"accuracy": accuracy, "f1": f1, "macro_f1": sum(present) / len(present)}
-
-
-def expected_calibration_error(outputs: np.ndarray, y: np.ndarray, bins: int = 15) -> float:
-    """Mean |accuracy - confidence| over equal-width bins (low, high], weighted by items; outputs (n, c), y (n,).
-
-    Outputs are logits, softmaxed here, unless all lie in [0, 1] and every row sums to 1 within 0.2 (an int8 softmax
-    does no better). Source: Guo et al. 2017, On calibration of modern neural networks, equation 3.
-    """
-    outputs, y = np.asarray(outputs, np.float64), np.asarray(y)
-    if outputs.ndim != 2 or y.shape != outputs.shape[:1] or y.size == 0:
-        raise ValueError(f"shapes {outputs.shape} and {y.shape}: need (n, c) and (n,) with n > 0")
-    confidence = _probabilities(outputs).max(axis=1)
-    right = outputs.argmax(axis=1) == y
-    edges = np.linspace(0, 1, bins + 1)
-    bin_of = np.searchsorted(edges[1:-1], confidence, side="left")
-    gaps = np.bincount(bin_of, weights=right - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / y.size)
-
-
-def _probabilities(outputs: np.ndarray) -> np.ndarray:
-    """The rows of `outputs`, (n, c), as probabilities: as they are, or their softmax."""
-    sums = outputs.sum(axis=1)
-    if outputs.min() >= 0 and outputs.max() <= 1 and np.abs(sums - 1).max() <= 0.2:
-        return outputs
-    powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+# Fronts
 
 
 def pareto(points: np.ndarray, maximise: Sequence[bool]) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,8 +39,7 @@ def measure_any(
     base = measured.get(rows[0]["row_id"])
     for row, artifact in ready:
         row |= {"session": session, "machine": context, "baseline_id": rows[0]["row_id"]}
-        row |= {"versions": runtimes.versions(row["runtime"]), **figures.sizes(artifact)}
-        row |= {"sha256": hashlib.sha256(artifact.path.read_bytes()).hexdigest()}
+        row |= figures.of_file(artifact)
         _fill(row, measured[row["row_id"]], base, rows[0], task)
     rows_module.write_rows(Path(folder) / "rows" / f"{NAME}.jsonl", rows)
     return rows
@@ -69,24 +67,16 @@ def _row(file: Path, task: Task, folder: Path, runtime: str | None, threads: int
 
 def _fill(row: dict, measured: Measured, base: Measured | None, base_row: dict, task: Task) -> None:
     """The measured columns; a failed baseline leaves scores and latencies without a comparison."""
-    labels = {"val": task.y_val.numpy(), "test": task.y_test.numpy()}
-    row["rss_bytes"] = measured.rss_bytes
-    error = measured.error or _misfit(measured, task)
-    if error:
-        row |= {"status": "failed", "error": error}
+    if error := measured.error or _misfit(measured, task):
+        row |= {"rss_bytes": measured.rss_bytes, "status": "failed", "error": error}
         return
+    base = base if base_row["status"] == "ok" else None
     row |= {"precision": measured.found.get("format"), **{key: measured.found.get(key) for key in ("macs", "n_params")}}
-    figures.merge(row, figures.quality(measured, labels))
-    figures.merge(row, figures.latency(measured))
-    figures.merge(row, figures.inside(measured))
-    figures.merge(row, figures.portable(measured.artifact, measured, task.x_test.numpy()))
+    figures.fill(row, measured, base, task)
     if measured.transposed:
         row["extra"]["layout"] = "channels last: the task's items were turned"
-    if base is not None and base_row["status"] == "ok":
-        figures.merge(row, figures.against_baseline(measured, base, labels))
-        row |= figures.speed(measured, base)
+    if base is not None:
         row |= {"compression_ratio": base_row["size_bytes"] / row["size_bytes"], "agreement": _agreement(measured, base)}
-        row["extra"]["baseline_drift"] = figures.drift(base)
     row["extra"]["flags"] = flags.flags(row)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from typing import Any
 
 import numpy as np
 
-from edgebook import stats
+from edgebook import classes, runtimes, stats
 from edgebook.measure.session import Measured
 from edgebook.runtimes import Artifact
+from edgebook.tasks import Task
 
 
 def correct(measured: Measured, labels: np.ndarray, split: str) -> np.ndarray:
@@ -22,12 +24,12 @@ def quality(measured: Measured, labels: dict[str, np.ndarray]) -> dict[str, Any]
     right = correct(measured, labels["test"], "test")
     lo, hi = stats.wilson(int(right.sum()), len(right))
     outputs, truth = measured.outputs["test"], labels["test"][measured.items["test"]]
-    classes = stats.per_class(truth, outputs.argmax(1), outputs.shape[1])
+    by_class = classes.per_class(truth, outputs.argmax(1), outputs.shape[1])
     more = {
-        "macro_f1": classes["macro_f1"],
-        "class_accuracy": classes["accuracy"],
-        "worst_class_accuracy": min((a for a in classes["accuracy"] if a is not None), default=None),
-        "calibration_error": stats.expected_calibration_error(outputs, truth),
+        "macro_f1": by_class["macro_f1"],
+        "class_accuracy": by_class["accuracy"],
+        "worst_class_accuracy": min((a for a in by_class["accuracy"] if a is not None), default=None),
+        "calibration_error": classes.expected_calibration_error(outputs, truth),
     }
     return {
         "metric": "accuracy", "score": float(right.mean()), "score_lo": lo, "score_hi": hi,
@@ -59,6 +61,11 @@ def _quiet(*several: Measured) -> np.ndarray:
     return np.all(np.array(masks, bool).reshape(len(several), rounds), axis=0)
 
 
+def _processes(measured: Measured) -> np.ndarray:
+    """Which process each block ran in, (n,)."""
+    return np.array((measured.process or [0] * len(measured.blocks_p50))[: len(measured.blocks_p50)])
+
+
 def latency(measured: Measured) -> dict[str, Any]:
     """Median over the undisturbed blocks with its interval, p90, number of calls. `extra` has the share of blocks that
     other work disturbed, and says when the machine was too noisy."""
@@ -67,7 +74,7 @@ def latency(measured: Measured) -> dict[str, Any]:
     quiet = _quiet(measured)
     kept = quiet if quiet.sum() >= LEAST_BLOCKS else np.ones_like(quiet)
     blocks = np.array(measured.blocks_p50)[kept]
-    median, lo, hi = stats.bootstrap_median(blocks)
+    median, lo, hi = stats.bootstrap_median(blocks, processes=_processes(measured)[kept])
     more = {"disturbed": round(1 - float(quiet.mean()), 3)}
     if quiet.sum() < LEAST_BLOCKS or stats.unstable(blocks) or not measured.steady:
         more["latency_unstable"] = True
@@ -87,7 +94,7 @@ def speed(measured: Measured, base: Measured) -> dict[str, Any]:
     few = quiet.sum() < LEAST_BLOCKS
     kept = np.flatnonzero(np.ones_like(quiet) if few else quiet)
     own, other = np.array(measured.blocks_p50)[kept], np.array(base.blocks_p50)[kept]
-    ratio, lo, hi = stats.paired_ratio(other, own)
+    ratio, lo, hi = stats.paired_ratio(other, own, processes=_processes(measured)[kept])
     noisy = few or stats.unstable(own) or stats.unstable(other)
     word = stats.speed_verdict(lo, hi)
     return {"speedup": ratio, "speedup_lo": lo, "speedup_hi": hi, "speed_verdict": "unstable" if noisy else word}
@@ -131,7 +138,32 @@ def merge(row: dict, values: dict) -> None:
     row |= {**values, "extra": {**row["extra"], **values.get("extra", {})}}
 
 
-def sizes(artifact: Artifact) -> dict[str, Any]:
-    """Bytes of all that the file needs, on disk and deflated."""
+def of_file(artifact: Artifact) -> dict[str, Any]:
+    """Bytes of all that the file needs, on disk and deflated; the file's hash; the versions of what makes and runs it."""
     zipped = sum(len(zlib.compress(file.read_bytes(), 9)) for file in artifact.files)
-    return {"size_bytes": artifact.size_bytes, "size_zip_bytes": zipped}
+    return {
+        "size_bytes": artifact.size_bytes,
+        "size_zip_bytes": zipped,
+        "sha256": hashlib.sha256(artifact.path.read_bytes()).hexdigest(),
+        "versions": runtimes.versions(artifact.runtime),
+    }
+
+
+def fill(row: dict, measured: Measured, base: Measured | None, task: Task) -> None:
+    """The measured columns of one row, `base` being the file that it is compared with (None: nothing to compare with). A
+    file that failed half-way keeps what it showed and says why.
+    """
+    labels = {"val": task.y_val.numpy(), "test": task.y_test.numpy()}
+    row["rss_bytes"] = measured.rss_bytes
+    if measured.error:
+        row |= {"status": "failed", "error": measured.error}
+    if measured.outputs.keys() >= labels.keys():
+        merge(row, quality(measured, labels))
+        merge(row, portable(measured.artifact, measured, task.x_test.numpy()))
+        if base and "test" in base.outputs:
+            merge(row, against_baseline(measured, base, labels))
+    merge(row, latency(measured))
+    merge(row, inside(measured))
+    if base:
+        row |= speed(measured, base)
+        row["extra"]["baseline_drift"] = drift(base)

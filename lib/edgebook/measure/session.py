@@ -28,7 +28,8 @@ SUBSET = 1000
 SUBSET_SEED = 0
 BLOCK_S = 0.02  # short blocks, so that all files of a round meet the same machine
 ROUNDS = (10, 100)  # at least, at most
-RESTART_S = 0.5  # from this much timing on, a file's second half runs in a new process: memory may lie badly in one
+RESTART_S = 0.5  # from this much timing on, a file is timed in several processes: memory may lie badly in one
+PROCESSES = 4
 DISTURBED = 1.1  # the probe took this much longer than on the quiet machine
 
 
@@ -44,6 +45,7 @@ class Measured:
     blocks_p50: list[float] = field(default_factory=list)  # ms, one a round
     blocks_p90: list[float] = field(default_factory=list)
     probes: list[float] = field(default_factory=list)  # ns, what a fixed piece of work took around each block
+    process: list[int] = field(default_factory=list)  # in which of the file's processes the block ran
     quiet: list[bool] = field(default_factory=list)  # whether nothing else disturbed the block
     n_calls: int = 0
     steady: bool = True
@@ -175,14 +177,16 @@ def _time(workers: dict[int, Worker], found: list[Measured], *, seconds: float) 
     n_rounds = min(max(round(seconds / BLOCK_S), ROUNDS[0]), ROUNDS[1])
     for index in order:
         _try(found[index], lambda index=index: setattr(found[index], "steady", workers[index].ask(do="warm")["steady"]))
+    turn = -(-n_rounds // PROCESSES) if seconds >= RESTART_S else 2 * n_rounds  # rounds that one process lives
     for number in range(2 * n_rounds):
         if number >= n_rounds and _enough(found, n_rounds // 2):
             break
-        if number == n_rounds // 2 and seconds >= RESTART_S:
+        if number and number % turn == 0:
             _restart({index: workers[index] for index in order}, workers, found)
         shuffle.shuffle(order)
         for index in order:
             if not found[index].error:
+                found[index].process.append(number // turn)
                 _try(found[index], lambda index=index: _block(workers[index], found[index], seconds / n_rounds))
     mark_quiet(found)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,7 +48,8 @@ def measure(lab: Lab) -> list[dict[str, Any]]:
         row |= {"baseline_id": bases.get(row["runtime"]), "session": session, "machine": context}
         row["device"] = row["device"] or "host"
         if row["row_id"] in by_row:
-            _fill(row, by_row[row["row_id"]], by_row.get(row["baseline_id"]), lab, eager[id(point.model)])
+            figures.fill(row, by_row[row["row_id"]], by_row.get(row["baseline_id"]), lab.task)
+            _check_fidelity(row, by_row[row["row_id"]], eager[id(point.model)])
             row["agreement"] = _agreement(by_row[row["row_id"]], eager.get(id(lab.points[0].model)))
     _name_other_targets([row for row, _, _ in found])
     sizes = {row["row_id"]: row["size_bytes"] for row, _, _ in found}
@@ -97,8 +97,8 @@ def _exported(lab: Lab, point: Point, runtime: str, quant: Quant | None) -> tupl
     except Exception as error:  # a file that cannot be made is a row with its reason
         row |= {"status": "unsupported" if isinstance(error, Unsupported) else "failed", "error": one_line(error)}
         return row, point, None
-    row |= {"artifact": str(artifact.path.relative_to(lab.run_dir)), "sha256": _sha256(artifact.path)}
-    row |= {"versions": runtimes.versions(runtime), **figures.sizes(artifact), "precision": artifact.precision}
+    row |= {"artifact": str(artifact.path.relative_to(lab.run_dir)), "precision": artifact.precision}
+    row |= figures.of_file(artifact)
     figures.merge(row, artifact.facts)
     return row, point, artifact
 
@@ -112,39 +112,18 @@ def _name_other_targets(found: list[dict[str, Any]]) -> None:
             row["error"] += f"; {', '.join(able)} can" if able else "; no other runtime of this run can"
 
 
-def _sha256(path: Path) -> str:
-    import hashlib
-
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def _agreement(measured: Measured, float_outputs: np.ndarray | None) -> float | None:
     known = float_outputs is not None and "test" in measured.outputs
     return figures.same_answers(measured, float_outputs) if known else None
 
 
-def _fill(row: dict, measured: Measured, base: Measured | None, lab: Lab, own: np.ndarray) -> None:
-    """The measured columns of one row; a file that failed half-way keeps what it showed and says why. `own`: what its
-    PyTorch model answers, (n, n_outputs).
-    """
-    labels = {"val": lab.task.y_val.numpy(), "test": lab.task.y_test.numpy()}
-    row["rss_bytes"] = measured.rss_bytes
-    if measured.error:
-        row |= {"status": "failed", "error": measured.error}
+def _check_fidelity(row: dict, measured: Measured, own: np.ndarray) -> None:
+    """How often the file answers like its PyTorch model, whose test outputs are `own` (n, n_outputs)."""
     if measured.outputs.keys() >= {"val", "test"}:
-        figures.merge(row, figures.quality(measured, labels))
-        figures.merge(row, figures.portable(measured.artifact, measured, lab.task.x_test.numpy()))
         row["fidelity"] = figures.same_answers(measured, own)
         if row["precision"] == "fp32" and row["fidelity"] < FAITHFUL and row["status"] == "ok":
             wrong = f"the float file answers like its network on {row['fidelity']:.1%} of the items only"
             row |= {"status": "failed", "error": wrong}
-        if base and base.outputs.keys() >= {"test"}:
-            figures.merge(row, figures.against_baseline(measured, base, labels))
-    figures.merge(row, figures.latency(measured))
-    figures.merge(row, figures.inside(measured))
-    if base:
-        row |= figures.speed(measured, base)
-        row["extra"]["baseline_drift"] = figures.drift(base)
 
 
 def _save_samples(lab: Lab, by_row: dict[str, Measured], found: list) -> None:
