@@ -100,6 +100,11 @@ def short_id(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
+def is_control(row: dict[str, Any]) -> bool:
+    """Whether a row is there to be compared with only: what was removed, or chosen, was drawn at random."""
+    return any(step.endswith("-random") for step in (row["method"] or "").split("+"))
+
+
 def write_text_atomically(path: Path, text: str) -> None:
     """Replace `path` whole or not at all, also when the process dies half-way."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -77,7 +77,8 @@ def prepare(model: nn.Module) -> FakeQuantized:
     batch = {0: torch.export.Dim("batch", min=1, max=LARGEST_BATCH)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        logging.getLogger("torchao").setLevel(logging.ERROR)
+        for talker in ("torchao", "torch.utils._pytree"):
+            logging.getLogger(talker).setLevel(logging.ERROR)
         from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
 
         twin = copy.deepcopy(model).cpu().train()

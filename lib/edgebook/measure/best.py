@@ -9,7 +9,7 @@ from torch import nn
 from edgebook.errors import BadInput
 from edgebook.lab import Lab
 from edgebook.measure.together import finalists
-from edgebook.rows import read_rows
+from edgebook.rows import is_control, read_rows
 from edgebook.store import load, store_dir
 
 
@@ -24,8 +24,9 @@ def finalist_models(lab: Lab, *, most: int) -> list[tuple[dict[str, Any], nn.Mod
     except BadInput:
         return []
     mine = (lab.task.name, lab["model"], lab["seed"])
-    own = [row for row in rows if (row["task"], row["model"], row["seed"]) == mine and row["checkpoint"]]
-    own = [row for row in own if row["notebook"] < lab.notebook and (store_dir() / f"{row['checkpoint']}.pt").exists()]
+    own = [row for row in rows if (row["task"], row["model"], row["seed"]) == mine and row["notebook"] < lab.notebook]
+    own = [row for row in own if row["checkpoint"] and (store_dir() / f"{row['checkpoint']}.pt").exists()]
+    own = [row for row in own if not is_control(row)]
     taken, chosen = {lab.points[0].model.key}, []
     for row in sorted(finalists(own, most=len(own)), key=lambda row: -(row["val_score"] or 0)):
         if row["checkpoint"] not in taken and len(chosen) < most:

@@ -71,7 +71,7 @@ def _targets(lab: Lab, point: Point) -> list[str]:
 
 def _exported(lab: Lab, point: Point, runtime: str, quant: Quant | None) -> tuple[dict[str, Any], Point, Artifact | None]:
     """A row that says who and what was asked, and the file when it could be made."""
-    precision = quant.precision if quant else "fp32"
+    precision = quant.precision if quant else runtimes.own_precision(point.model)
     asked = {
         **point.asked,
         **({k: v for k, v in runtimes.describe(quant).items() if v not in (None, ())} if quant else {}),

@@ -9,6 +9,7 @@ from edgebook import stats
 from edgebook.errors import BadInput
 from edgebook.report import words
 from edgebook.report.seeds import POINT, grouped, merge, ok
+from edgebook.rows import is_control
 
 Row = dict[str, Any]
 COSTS = ("size_bytes", "latency_ms_p50")
@@ -19,13 +20,18 @@ def shippable(rows: list[Row]) -> list[Row]:
     return [row for row in ok(rows) if row["runtime"] != "torch"]
 
 
+def candidates(rows: list[Row]) -> list[Row]:
+    """What may be named to ship: shippable, and no control."""
+    return [row for row in shippable(rows) if not is_control(row)]
+
+
 def front(rows: list[Row], cost: str = "size_bytes") -> list[Row]:
-    """The rows that no other beats in both validation score and `cost`, cheapest first; seeds merged.
+    """The candidates that no other beats in both validation score and `cost`, cheapest first; seeds merged.
 
     Raises BadInput for a cost that is none of size_bytes and latency_ms_p50."""
     if cost not in COSTS:
         raise BadInput(f"cost {cost!r} is unknown; known: {', '.join(COSTS)}")
-    known = [row for row in merge(shippable(rows)) if row["val_score"] is not None and row[cost] is not None]
+    known = [row for row in merge(candidates(rows)) if row["val_score"] is not None and row[cost] is not None]
     if not known:
         return []
     mask = stats.pareto([(row["val_score"], row[cost]) for row in known], maximise=(True, False))
@@ -78,14 +84,14 @@ def choose(
 
     Of the points within the limits whose validation score is at most `max_loss` below the float baseline's, the
     fastest. With several seeds a point counts by its means; its seed with the best validation score ships."""
-    points = merge(shippable(rows))
+    points = merge(candidates(rows))
     lines = merge(ok(rows))
     best = _cheapest(
         [row for row in points if _within(row, max_size_bytes, max_latency_ms, runtime) and _keeps(row, lines, max_loss)]
     )
     if best is None:
         return None
-    seeds = grouped(shippable(rows), POINT)[tuple(best[key] for key in POINT)] if best["seed"] is None else [best]
+    seeds = grouped(candidates(rows), POINT)[tuple(best[key] for key in POINT)] if best["seed"] is None else [best]
     return max(seeds, key=lambda row: row["val_score"] if row["val_score"] is not None else -float("inf"))
 
 

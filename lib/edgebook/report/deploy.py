@@ -70,7 +70,8 @@ def _html_line(line: dict[str, str]) -> str:
     first = f'<th scope="row">{escape(line["version"])}{where}</th>'
     if "accuracy %" not in line:
         return f'<tr class="eb-unsupported">{first}<td colspan="{len(HEADS)}" class="eb-why">{escape(line["fits"])}</td></tr>'
-    return f"<tr>{first}{''.join(_html_cell(line[key]) for key in HEADS[:-1])}<td>{escape(line['fits'])}</td></tr>"
+    cells = "".join(_html_cell(line[key]) for key in HEADS[:-1])
+    return f'<tr>{first}{cells}<td class="eb-fits">{escape(line["fits"])}</td></tr>'
 
 
 def _html_cell(text: str) -> str:

@@ -16,6 +16,7 @@ from edgebook.rows import write_text_atomically
 
 __all__ = ["index", "page"]
 
+WAITING = "edgebook: waiting for"  # said by the lock to who sits before the notebook; later it is no news
 LONGEST_STREAM = 20_000  # characters of one cell's printed text
 CDN = (
     "require_js_url",
@@ -71,11 +72,12 @@ def page(
 
 
 def _prepared(notebook: Any) -> Any:
-    """The notebook without what cannot work offline: widgets and scripts go, endless prints are cut."""
+    """The notebook without what cannot work offline (widgets, scripts) and what is no news; endless prints are cut."""
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
+        cell.outputs = [output for output in cell.outputs if not output.get("text", "").startswith(WAITING)]
         for output in cell.outputs:
             if output.output_type == "stream" and len(output.text) > LONGEST_STREAM:
                 half = LONGEST_STREAM // 2

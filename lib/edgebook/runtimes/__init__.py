@@ -127,9 +127,13 @@ def runtime_of(path: Path) -> str:
     return known[path.suffix]
 
 
-def check(name: str, quant: Quant | None) -> None:
-    """Raises BadInput when this runtime knows no such precision, Unsupported when its library is absent."""
-    precision = quant.precision if quant else "fp32"
+def own_precision(model) -> str:
+    """The number format of a model as it is: float, unless it was trained quantized and brings its own integers."""
+    return getattr(model, "precision", "fp32")
+
+
+def check(name: str, precision: str) -> None:
+    """Raises Unsupported when this runtime knows no such precision, or when its library is absent."""
     if precision not in runtime(name).PRECISIONS:
         raise Unsupported(f"{name} has no {precision}; it has {', '.join(runtime(name).PRECISIONS)}")
     if reason := missing(name):
@@ -142,7 +146,7 @@ def export(model, task, path: Path, *, runtime: str, quant: Quant | None = None)
     """
     from edgebook.runtimes import files
 
-    check(runtime, quant)
+    check(runtime, quant.precision if quant else own_precision(model))
     return files.export(model, task, path, runtime_name=runtime, quant=quant)
 
 

@@ -20,11 +20,6 @@ def convert(model, x, path: Path) -> None:
     _lower(model.integers(fold=True) if hasattr(model, "integers") else model, x, path)
 
 
-def precision(model) -> str:
-    """The number format of the program that `convert` makes of a model."""
-    return getattr(model, "precision", "fp32")
-
-
 def quantize_model(model, path: Path, quant: Quant, items: np.ndarray) -> None:
     """Other numbers, from the model: a .pte cannot be quantized. fp16 is the model in half precision; int8 is PT2E with
     the ranges that the items give (static) or that each call gives (dynamic).

@@ -111,5 +111,5 @@ def export(model: nn.Module, task: Task, path: Path, *, runtime_name: str, quant
         beside = target.parent / file.name.replace("model", target.name.removesuffix(source.suffix), 1)
         shutil.copyfile(file, beside)
     facts = json.loads((source.parent / "facts.json").read_text())
-    named = getattr(runtimes.runtime(runtime_name), "precision", lambda model: "fp32")  # a model may bring its own integers
+    named = getattr(runtimes.runtime(runtime_name), "precision", runtimes.own_precision)
     return Artifact(target, runtime_name, quant.precision if quant else named(model), facts)

@@ -35,11 +35,6 @@ def convert(model, x, path: Path) -> None:
     litert_torch.convert(model, (x,)).export(str(path))
 
 
-def precision(model) -> str:
-    """The number format of the file that `convert` makes of a model."""
-    return getattr(model, "precision", "fp32")
-
-
 def quantize(float_path: Path, path: Path, quant: Quant, items: np.ndarray) -> None:
     """The same graph with other numbers. Ranges are true minima and maxima over the items unless the Quant says else: the
     quantizer's own default averages them over items ("average" here), which clips recurrent states to death.

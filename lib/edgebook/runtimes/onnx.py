@@ -30,11 +30,6 @@ def convert(model, x, path: Path) -> None:
     onnx.save(onnx_quant.unsigned_activations(proto) if trained_quantized else proto, path)
 
 
-def precision(model) -> str:
-    """The number format of the file that `convert` makes of a model."""
-    return getattr(model, "precision", "fp32")
-
-
 def without_notes(proto):
     """The model without the exporter's notes (stack traces, docs): a third of a small file, and no runtime reads them."""
     proto.ClearField("metadata_props")
