@@ -101,10 +101,10 @@ def test_any_file_is_measured_and_the_bad_ones_say_why(data, files, tmp_path):
     """Every kind of bad file is one failed row with one clear line; the good ones are measured in the same session."""
     reasons = {
         "cut.onnx": "cannot load it", "rubbish.tflite": "cannot load it", "good.foo": "extension '.foo' is unknown",
-        "shape.onnx": "input is (2, 4, 5), the task's (2, 4, 4)", "operator.onnx": "Frobnicate", "batch.onnx": "batch",
+        "shape.onnx": "input is (2, 4, 5), the task's (2, 4, 4)", "operator.onnx": "Frobnicate",
         "hangs.onnx": "no answer within 8 s", "absent.onnx": "no such file",
     }  # fmt: skip
-    paths = [files / name for name in ("good.onnx", "last.onnx", "worse.onnx", *reasons)]
+    paths = [files / name for name in ("good.onnx", "last.onnx", "worse.onnx", "batch.onnx", *reasons)]
     rows = {row["label"]: row for row in measure_any(paths, load_task(str(data)), tmp_path, measure_s=0.1, limit_s=8)}
     for name, reason in reasons.items():
         assert rows[name]["status"] == "failed"
@@ -116,6 +116,8 @@ def test_any_file_is_measured_and_the_bad_ones_say_why(data, files, tmp_path):
     assert (last["score"], last["agreement"], last["delta"]) == (good["score"], 1.0, 0.0)
     assert "channels last" in last["extra"]["layout"]
     assert "layout" not in good["extra"]
+    eight = rows["batch.onnx"]  # eight items a call: scored like the others, its time is not compared with theirs
+    assert (eight["batch_size"], eight["score"], eight["speedup"]) == (8, good["score"], None)
     assert worse["verdict"] == "worse"
     assert worse["extra"]["mcnemar_p"] < 0.001
     assert (good["macs"], good["n_params"], good["precision"]) == (96, 96, "fp32")

@@ -60,6 +60,17 @@ def test_the_same_seed_gives_the_same_file_and_no_model_is_converted_twice(name,
     assert first.path.read_bytes() == again.path.read_bytes() != other.path.read_bytes()
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_of_several_items_a_call_answers_the_same(name, net, mnist1d, tmp_path):
+    x = mnist1d.x_test[:21]  # no multiple of 8
+    made = runtimes.export(net, mnist1d, tmp_path / "eight", runtime=name, batch_size=8)
+    program = runtimes.runtime(name).load(made.path)
+    assert program.batch == 8
+    np.testing.assert_allclose(program.predict(x.numpy()), infer(net, x).numpy(), atol=1e-4)
+    with pytest.raises(Unsupported, match="8 items a call are for float files of onnx, litert"):
+        runtimes.export(net, mnist1d, tmp_path / "no", runtime=name, quant=Quant(), batch_size=8)
+
+
 def test_calibration_items_are_training_items_only(mnist1d):
     items = files.calibration_items(mnist1d, Quant(n_calibration=64, seed=1))
     known = {x.numpy().tobytes() for x in mnist1d.x_train}

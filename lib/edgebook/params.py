@@ -84,6 +84,7 @@ PARAMS: dict[str, Param] = {
     "train_threads": Param(Count, "threads of training", "cores"),
     "threads": Param(Count, "threads of the runtimes", "cores"),
     "runtimes": Param(Annotated[list[str], Field(min_length=1)], "runtimes that files are made for", known=_runtimes),
+    "batch_sizes": Param(list[Count], "items that a call takes, one file each; the first is what others compare with"),
     "measure_s": Param(Positive, "time spent timing a file", "s"),
     "baseline_epochs": Param(Count, "epochs of the baseline's training"),
     "baseline_batch_size": Param(Count, "items a training step", "items"),

@@ -71,7 +71,7 @@ def latencies(
 
 def _exported(model: nn.Module, task: Task, runtime: str, path: Path) -> Artifact:
     """A float file that is not worth keeping."""
-    runtimes.check(runtime, None)
+    runtimes.check(runtime, "fp32")
     module = runtimes.runtime(runtime)
     path = path.with_name(path.name + module.EXTENSION)
     with lock.training(), quiet():

@@ -70,7 +70,8 @@ def _fill(row: dict, measured: Measured, base: Measured | None, base_row: dict, 
     if error := measured.error or _misfit(measured, task):
         row |= {"rss_bytes": measured.rss_bytes, "status": "failed", "error": error}
         return
-    base = base if base_row["status"] == "ok" else None
+    base = base if base_row["status"] == "ok" and base.batch == measured.batch else None
+    row["batch_size"] = measured.batch
     row |= {"precision": measured.found.get("format"), **{key: measured.found.get(key) for key in ("macs", "n_params")}}
     figures.fill(row, measured, base, task)
     if measured.transposed:

@@ -50,6 +50,7 @@ class Measured:
     n_calls: int = 0
     steady: bool = True
     found: dict = field(default_factory=dict)  # what the runtime's `inspect` tells: plain data
+    batch: int = 1  # items that one call takes
     transposed: bool = False  # the file wants channels last, the task's items were turned
 
 
@@ -141,7 +142,8 @@ def subset(n: int) -> np.ndarray:
 
 def _score(worker: Worker, result: Measured, splits: dict, inputs: dict, prefix: Path) -> None:
     """Memory first (scoring maps the whole split), then one warm call tells slow runtimes, then every split."""
-    shape = tuple(worker.ask()["input_shape"])
+    loaded = worker.ask()
+    shape, result.batch = tuple(loaded["input_shape"]), loaded["batch"]
     result.transposed = any(_must_turn(shape, x.shape[1:]) for x in splits.values())
     worker.ask(do="warm", seconds=0.05)
     if has_latency(result.artifact.runtime):

@@ -24,10 +24,11 @@ def measure(lab: Lab) -> list[dict[str, Any]]:
     one for every point x runtime x number format, the float baseline of each runtime first.
     """
     found = [
-        _exported(lab, point, runtime, quant)
+        _exported(lab, point, runtime, quant, batch_size)
         for point in lab.points
         for quant in ([None] if hasattr(point.model, "integers") else point.quants)  # trained quantized: it has its numbers
         for runtime in _targets(lab, point)
+        for batch_size in lab.params.get("batch_sizes", [1])
     ]
     ready = [(row, artifact) for row, _, artifact in found if artifact]
     splits = {"val": lab.task.x_val.numpy(), "test": lab.task.x_test.numpy()}
@@ -36,16 +37,14 @@ def measure(lab: Lab) -> list[dict[str, Any]]:
     )
     session, context = rows.short_id(lab.execution, time.time()), machine.describe()
     by_row = {row["row_id"]: result for (row, _), result in zip(ready, measured, strict=True)}
-    bases = {
-        row["runtime"]: row["row_id"] for row, point, _ in found if point.family == "baseline" and row["precision"] == "fp32"
-    }
+    bases = {_setting(row): row["row_id"] for row, point, _ in found if point.family == "baseline" and row["precision"] == "fp32"}
     for row, point, _ in found:  # a runtime without a float file compares with its uncompressed integer one
         if point.family == "baseline" and row["status"] == "ok":
-            bases.setdefault(row["runtime"], row["row_id"])
+            bases.setdefault(_setting(row), row["row_id"])
     models = {id(point.model): point.model for _, point, artifact in found if artifact}
     eager = {key: infer(model, lab.task.x_test).numpy() for key, model in models.items()}
     for row, point, _ in found:
-        row |= {"baseline_id": bases.get(row["runtime"]), "session": session, "machine": context}
+        row |= {"baseline_id": bases.get(_setting(row)), "session": session, "machine": context}
         row["device"] = row["device"] or "host"
         if row["row_id"] in by_row:
             figures.fill(row, by_row[row["row_id"]], by_row.get(row["baseline_id"]), lab.task)
@@ -69,7 +68,14 @@ def _targets(lab: Lab, point: Point) -> list[str]:
     return list(dict.fromkeys([*lab["runtimes"], *(name for other in lab.points for name in other.runtimes or [])]))
 
 
-def _exported(lab: Lab, point: Point, runtime: str, quant: Quant | None) -> tuple[dict[str, Any], Point, Artifact | None]:
+def _setting(row: dict[str, Any]) -> tuple[str, int]:
+    """What two rows share that are compared with each other."""
+    return row["runtime"], row["batch_size"]
+
+
+def _exported(
+    lab: Lab, point: Point, runtime: str, quant: Quant | None, batch_size: int
+) -> tuple[dict[str, Any], Point, Artifact | None]:
     """A row that says who and what was asked, and the file when it could be made."""
     precision = quant.precision if quant else runtimes.own_precision(point.model)
     asked = {
@@ -80,9 +86,9 @@ def _exported(lab: Lab, point: Point, runtime: str, quant: Quant | None) -> tupl
     same = rows.short_id(point_id(lab, point), asked)
     row = rows.new_row(
         run=lab["run"], notebook=lab.notebook, execution=lab.execution, point_id=same, task=lab.task.name,
-        row_id=rows.short_id(lab.execution, same, runtime, precision, lab["threads"], lab["seed"]),
+        row_id=rows.short_id(lab.execution, same, runtime, precision, lab["threads"], batch_size, lab["seed"]),
         model=lab["model"], family=point.family, method=method, label=point.label, seed=lab["seed"], asked=asked,
-        runtime=runtime, precision=precision, threads=lab["threads"], batch_size=1, commit=machine.commit(),
+        runtime=runtime, precision=precision, threads=lab["threads"], batch_size=batch_size, commit=machine.commit(),
         started_at=point.started_at, duration_s=point.duration_s, extra=dict(point.extra), parent_id=point.parent,
         status=point.status if point.error else "ok", error=point.error,
     )  # fmt: skip
@@ -93,7 +99,7 @@ def _exported(lab: Lab, point: Point, runtime: str, quant: Quant | None) -> tupl
     row |= {"checkpoint": getattr(point.model, "key", None)}
     try:
         path = lab.run_dir / "artifacts" / lab.execution / row["row_id"]
-        artifact = runtimes.export(point.model, lab.task, path, runtime=runtime, quant=quant)
+        artifact = runtimes.export(point.model, lab.task, path, runtime=runtime, quant=quant, batch_size=batch_size)
     except Exception as error:  # a file that cannot be made is a row with its reason
         row |= {"status": "unsupported" if isinstance(error, Unsupported) else "failed", "error": one_line(error)}
         return row, point, None

@@ -6,7 +6,8 @@ A runtime module has `EXTENSION`, `LIBRARIES`, `PRECISIONS`, `convert(model, x, 
 Other makes: `quantize_model(model, path, quant, items)` where a file cannot be quantized; `PARENT`, a runtime whose
 files it takes, with `derive(parent_path, path, name)`; `finish(whole_path, path, items)` makes the file that ships from
 the one that integer files derive from. What these return (a row's columns) goes into the row. `HAS_LATENCY = False`: its
-time here means nothing; `STREAMS = True`: it takes a recurrent network one step at a time.
+time here means nothing; `STREAMS = True`: it takes a recurrent network one step at a time; `BATCHES = True`: its float
+files can take several items a call.
 Loading imports numpy and the one runtime only: that side runs on a board as it is.
 """
 
@@ -80,17 +81,21 @@ class Program:
     invoke: Callable[[], Any]
     get: Callable[[], np.ndarray]
     input_shape: tuple[int, ...]  # of one item
-    any_batch: bool = False  # `put` takes more than one item
+    any_batch: bool = False  # `put` takes as many items as there are
+    batch: int = 1  # items of one call, where it takes just so many
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Float outputs (n, n_outputs) for float inputs (n, ...)."""
-        parts = [x] if self.any_batch else [x[i : i + 1] for i in range(len(x))]
-        outputs = []
-        for part in parts:
-            self.put(part)
-            self.invoke()
-            outputs.append(np.array(self.get(), dtype=np.float32))
-        return np.concatenate(outputs)
+        if self.any_batch:
+            return self._call(x)
+        n, short = len(x), -len(x) % self.batch
+        x = np.concatenate([x, np.zeros_like(x[:1]).repeat(short, 0)]) if short else x
+        return np.concatenate([self._call(x[i : i + self.batch]) for i in range(0, len(x), self.batch)])[:n]
+
+    def _call(self, x: np.ndarray) -> np.ndarray:
+        self.put(x)
+        self.invoke()
+        return np.array(self.get(), dtype=np.float32)
 
 
 def runtime(name: str) -> ModuleType:
@@ -140,14 +145,15 @@ def check(name: str, precision: str) -> None:
         raise Unsupported(f"{name}: {reason}")
 
 
-def export(model, task, path: Path, *, runtime: str, quant: Quant | None = None) -> Artifact:
+def export(model, task, path: Path, *, runtime: str, quant: Quant | None = None, batch_size: int = 1) -> Artifact:
     """The model as a file of `runtime` at `path` (its extension is set here). The store keeps each file: integer files
-    come from the stored float file, and no model is converted twice. Raises Unsupported with the reason.
+    come from the stored float file, and no model is converted twice. `batch_size`: the items of one call, more than one
+    for float files of runtimes with `BATCHES`. Raises Unsupported with the reason.
     """
     from edgebook.runtimes import files
 
     check(runtime, quant.precision if quant else own_precision(model))
-    return files.export(model, task, path, runtime_name=runtime, quant=quant)
+    return files.export(model, task, path, runtime_name=runtime, quant=quant, batch_size=batch_size)
 
 
 def describe(quant: Quant | None) -> dict[str, Any]:

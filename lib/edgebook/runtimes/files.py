@@ -32,7 +32,7 @@ def calibration_items(task: Task, quant: Quant) -> np.ndarray:
     return task.x_train[order[: quant.n_calibration]].numpy()
 
 
-def _key(model: nn.Module, task: Task, name: str, quant: Quant | None) -> str:
+def _key(model: nn.Module, task: Task, name: str, quant: Quant | None, batch_size: int = 1) -> str:
     parts = [
         source_closure(runtimes.RUNTIMES[name]),
         source_closure(__name__),
@@ -42,16 +42,17 @@ def _key(model: nn.Module, task: Task, name: str, quant: Quant | None) -> str:
         runtimes.versions(name),
         [asdict(quant), task.fingerprint] if quant else None,
         name,
+        batch_size,
     ]
     if parent := getattr(runtimes.runtime(name), "PARENT", None):
         parts.append(_key(model, task, parent, quant))
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 
-def _stored(model: nn.Module, task: Task, name: str, quant: Quant | None) -> Path:
+def _stored(model: nn.Module, task: Task, name: str, quant: Quant | None, batch_size: int = 1) -> Path:
     """The stored file, made when it is not there yet."""
     module = runtimes.runtime(name)
-    folder = store_dir() / "files" / _key(model, task, name, quant)
+    folder = store_dir() / "files" / _key(model, task, name, quant, batch_size)
     path = folder / f"model{module.EXTENSION}"
     if folder.exists():
         return path
@@ -65,7 +66,7 @@ def _stored(model: nn.Module, task: Task, name: str, quant: Quant | None) -> Pat
     draft.mkdir(parents=True)
     try:
         with lock.training(), quiet():
-            facts = _make(module, name, model, task, quant, parent, draft / path.name)
+            facts = _make(module, name, model, task, quant, parent, draft / path.name, batch_size)
     except Exception as error:
         if operator := re.search(r"(?:Lowering not found: |Operator torch\._ops\.|op=')((?:aten|prims)[.:]\w+)", str(error)):
             raise Unsupported(f"{name} has no operator {operator[1]}") from error
@@ -79,7 +80,9 @@ def _stored(model: nn.Module, task: Task, name: str, quant: Quant | None) -> Pat
     return path
 
 
-def _make(module, name: str, model: nn.Module, task: Task, quant: Quant | None, parent: Path | None, path: Path) -> dict:
+def _make(
+    module, name: str, model: nn.Module, task: Task, quant: Quant | None, parent: Path | None, path: Path, batch_size: int
+) -> dict:
     """Write the file at `path`, in one of the four ways that a runtime has; what is known of it, as a row's columns.
 
     With `finish` the file that others derive from is kept beside it as `whole.*`.
@@ -93,7 +96,7 @@ def _make(module, name: str, model: nn.Module, task: Task, quant: Quant | None, 
         facts = json.loads((parent.parent / "facts.json").read_text())
         facts |= (more := module.derive(parent, path, name)) | {"extra": {**facts.get("extra", {}), **more.get("extra", {})}}
     elif not quant:
-        module.convert(clean, task.x_train[:1], made)
+        module.convert(clean, task.x_train[:batch_size], made)
     elif parent:
         kept = parent.with_name(f"whole{module.EXTENSION}")
         module.quantize(kept if kept.exists() else parent, made, quant, calibration_items(task, quant))
@@ -102,9 +105,12 @@ def _make(module, name: str, model: nn.Module, task: Task, quant: Quant | None, 
     return module.finish(whole, path, task.x_train[:8].numpy()) if hasattr(module, "finish") else facts
 
 
-def export(model: nn.Module, task: Task, path: Path, *, runtime_name: str, quant: Quant | None) -> Artifact:
+def export(model: nn.Module, task: Task, path: Path, *, runtime_name: str, quant: Quant | None, batch_size: int) -> Artifact:
     """See `edgebook.runtimes.export`."""
-    source = _stored(model, task, runtime_name, quant)
+    able = [name for name in runtimes.RUNTIMES if getattr(runtimes.runtime(name), "BATCHES", False)]
+    if batch_size > 1 and (quant or runtime_name not in able or hasattr(model, "step")):
+        raise Unsupported(f"{runtime_name}: {batch_size} items a call are for float files of {', '.join(able)}")
+    source = _stored(model, task, runtime_name, quant, batch_size)
     target = Path(path).with_name(Path(path).name + source.suffix)
     target.parent.mkdir(parents=True, exist_ok=True)
     for file in source.parent.glob("model*"):

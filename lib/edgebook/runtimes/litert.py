@@ -16,6 +16,7 @@ PRECISIONS = ("fp32", "fp16", "int8-dynamic", "int8-static", "int16x8",
               "int8-weight", "int4-weight", "int4-dynamic", "int4-static")  # fmt: skip
 WEIGHTS = {"minmax": "min_max_uniform_quantize", "mse": "MSE", "octav": "OCTAV", "recover": "dequantized_weight_recovery"}
 ALGORITHMS = ("minmax", "average", "percentile", "entropy", "mse", "octav", "recover")
+BATCHES = True
 STREAMS = True  # takes a recurrent network one step at a time
 
 
@@ -187,4 +188,5 @@ def load(path: Path, *, threads: int = 1) -> Program:
         interpreter.invoke,
         lambda: to_real(interpreter.get_tensor(sink["index"]), sink),
         tuple(source["shape"][1:]),
+        batch=int(source["shape"][0]),
     )

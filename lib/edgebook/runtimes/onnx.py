@@ -12,6 +12,7 @@ from edgebook.runtimes import Program, Quant, onnx_quant, ranges, sidecar
 
 EXTENSION = ".onnx"
 LIBRARIES = ("onnxruntime", "onnx", "onnxscript", "torch")
+BATCHES = True
 PRECISIONS = ("fp32", "fp16", "int8-dynamic", "int8-static", "int8-weight", "int4-weight")
 ALGORITHMS = ("minmax", *ranges.ALGORITHMS)
 KINDS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8, "tensor(int8)": np.int8}
@@ -136,8 +137,8 @@ def load(path: Path, *, threads: int = 1) -> Program:
     dtype = KINDS.get(inputs[0].type)
     if dtype is None:
         raise BadInput(f"{path}: its input is {inputs[0].type}; allowed: {', '.join(KINDS)}")
-    if not shape or shape[0] != 1:
-        raise BadInput(f"{path}: its input is {shape}; allowed: a first size, the batch, that is 1 or open")
+    if not shape or shape[0] < 1:
+        raise BadInput(f"{path}: its input is {shape}; allowed: a first size, the batch, that is 1 or more, or open")
     stored = _to_stored(path, dtype)
     binding = session.io_binding()
     buffer = ort.OrtValue.ortvalue_from_numpy(np.zeros(shape, dtype))
@@ -150,7 +151,7 @@ def load(path: Path, *, threads: int = 1) -> Program:
     def invoke() -> None:
         session.run_with_iobinding(binding)
 
-    return Program(put, invoke, lambda: binding.copy_outputs_to_cpu()[0], shape[1:])
+    return Program(put, invoke, lambda: binding.copy_outputs_to_cpu()[0], shape[1:], batch=shape[0])
 
 
 def _to_stored(path: Path, dtype: type):
