@@ -39,8 +39,7 @@ class MobileNetV2(nn.Module):
         for expansion, c, n_blocks, stride in STAGES:
             c_out = make_divisible(c * width)
             for i in range(n_blocks):
-                first = 1 if small and c == 24 else stride
-                layers.append(InvertedResidual(c_in, c_out, first if i == 0 else 1, expansion))
+                layers.append(InvertedResidual(c_in, c_out, stride if i == 0 else 1, expansion))
                 c_in = c_out
         layers.append(conv_bn(c_in, last, 1, activation=nn.ReLU6))
         self.features = nn.Sequential(*layers)
@@ -61,8 +60,8 @@ def mobilenet_v2(
 ) -> nn.Module:
     """MobileNetV2; 3,504,872 parameters at (3, 224, 224) and 1,000 classes, state dict as torchvision's.
 
-    width: multiplies every channel count (then a multiple of 8). small: the stem and the 24-channel stage do not
-    stride, for images such as 28 x 28 (None: where a side is below 64 pixels); it changes no parameter's shape.
+    width: multiplies every channel count (then a multiple of 8). small: the stem does not stride, for images such as
+    28 x 28 (None: where a side is below 64 pixels); it changes no parameter's shape.
     Raises BadInput for an input that is no image. Source: Sandler et al., arXiv 1801.04381.
     """
     channels, height, across = as_image("mobilenet_v2", input_shape)
