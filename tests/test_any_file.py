@@ -93,6 +93,7 @@ def files(tmp_path_factory) -> Path:
     linear(folder / "shape.onnx", shape=(1, 2, 4, 5), weight=RANDOM.standard_normal((40, CLASSES)).astype(np.float32))
     save(folder / "operator.onnx", [helper.make_node("Frobnicate", ["x"], ["y"], domain="nowhere")], (1, *SHAPE))
     linear(folder / "batch.onnx", shape=(8, *SHAPE))
+    linear(folder / "open.onnx", shape=("n", SHAPE[0], "height", "width"))
     endless(folder / "hangs.onnx")
     return folder
 
@@ -104,7 +105,7 @@ def test_any_file_is_measured_and_the_bad_ones_say_why(data, files, tmp_path):
         "shape.onnx": "input is (2, 4, 5), the task's (2, 4, 4)", "operator.onnx": "Frobnicate",
         "hangs.onnx": "no answer within 8 s", "absent.onnx": "no such file",
     }  # fmt: skip
-    paths = [files / name for name in ("good.onnx", "last.onnx", "worse.onnx", "batch.onnx", *reasons)]
+    paths = [files / name for name in ("good.onnx", "last.onnx", "worse.onnx", "batch.onnx", "open.onnx", *reasons)]
     rows = {row["label"]: row for row in measure_any(paths, load_task(str(data)), tmp_path, measure_s=0.1, limit_s=8)}
     for name, reason in reasons.items():
         assert rows[name]["status"] == "failed"
@@ -118,6 +119,8 @@ def test_any_file_is_measured_and_the_bad_ones_say_why(data, files, tmp_path):
     assert "layout" not in good["extra"]
     eight = rows["batch.onnx"]  # eight items a call: scored like the others, its time is not compared with theirs
     assert (eight["batch_size"], eight["score"], eight["speedup"]) == (8, good["score"], None)
+    free = rows["open.onnx"]  # height and width are the task's; its operations are counted for no size
+    assert (free["score"], free["agreement"], free["macs"]) == (good["score"], 1.0, None)
     assert worse["verdict"] == "worse"
     assert worse["extra"]["mcnemar_p"] < 0.001
     assert (good["macs"], good["n_params"], good["precision"]) == (96, 96, "fp32")

@@ -238,7 +238,7 @@ def test_qat_file_is_the_network_that_was_trained(task, tmp_path, monkeypatch):
     made = [cached(qat, model, sequences, epochs=3, lr=0.005) for _ in range(2)]  # trained, then loaded
     own = infer(made[0], sequences.x_test)
     assert torch.equal(own, infer(made[1], sequences.x_test))
-    for name in ("onnx", "litert"):
+    for name in ("onnx", "litert", "executorch", "tflm"):
         artifact = export(made[1], sequences, tmp_path / name, runtime=name)
         with quiet():
             outputs = runtime(name).load(artifact.path).predict(sequences.x_test.numpy())
@@ -246,6 +246,27 @@ def test_qat_file_is_the_network_that_was_trained(task, tmp_path, monkeypatch):
         assert (outputs.argmax(1) == own.numpy().argmax(1)).mean() >= 0.995
     with pytest.raises(Unsupported, match="packed"):
         packed.convert(made[1], None, tmp_path / "x.pack")
+
+
+def test_fake_quantized_batch_norm_follows_the_mode_and_keeps_its_eps(task):
+    from edgebook.compress.qat import prepare
+
+    net = build_model("resnet8", task.input_shape, task.n_outputs, widths=(8, 8, 8))
+    for norm in (module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)):
+        norm.eps, norm.momentum = 0.02, 0.3
+    fake, x = prepare(net), task.x_train[:64]
+
+    def means():
+        return {name: value.clone() for name, value in fake.state_dict().items() if name.endswith("running_mean")}
+
+    before = means()
+    fake.train()(x)
+    moved = means()
+    fake.eval()(x)
+    assert all(not torch.equal(moved[name], before[name]) for name in before)
+    assert all(torch.equal(value, moved[name]) for name, value in means().items())
+    norms = [node for node in fake.graph.graph.nodes if node.target is torch.ops.aten.batch_norm.default]
+    assert [node.args[5:8] for node in norms] == [(False, 0.3, 0.02)] * len(before)
 
 
 @torch.no_grad()

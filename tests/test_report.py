@@ -264,6 +264,7 @@ def notebook():
         v4.new_output("execute_result", {"image/svg+xml": svg, "text/plain": "<Figure>"}, execution_count=1),
         v4.new_output("execute_result", {"text/html": show(example_rows.rows()).data, "text/plain": ""}, execution_count=1),
         v4.new_output("stream", name="stdout", text="line <b>\n" * 40_000),
+        v4.new_output("stream", name="stderr", text="edgebook: waiting for 10_baseline (process 7), which measures\n"),
         v4.new_output("display_data", {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "bar"}),
     ]
     error = v4.new_output("error", ename="ValueError", evalue="x < 1", traceback=["\x1b[31mValueError\x1b[0m: x < 1"])
@@ -302,6 +303,7 @@ def test_page_is_self_contained_folded_and_labelled(tmp_path):
     assert text.count("<details") == 3
     assert "ValueError" in text
     assert "characters left out" in text
+    assert "waiting for" not in text
     without_images = re.sub(r"data:image/[^\"]*", "", text)
     assert len(without_images) < 200_000
     assert "<h1" in text

@@ -12,6 +12,7 @@ import yaml
 from edgebook.errors import BadInput
 from edgebook.params import NOTEBOOKS
 from edgebook.plan import plan, read_preset
+from edgebook.run import default_jobs
 
 ROOT = NOTEBOOKS.parent
 
@@ -33,6 +34,13 @@ def preset(tmp_path):
         return path
 
     return write
+
+
+@pytest.mark.parametrize(("cores", "threads", "jobs"), [(1, 1, 1), (2, 1, 2), (2, 2, 1), (8, 2, 4), (64, 1, 4)])
+def test_notebooks_at_once_are_what_the_cores_can_train(cores, threads, jobs, preset, monkeypatch):
+    executions = plan(read_preset(preset(), [f"shared.train_threads={threads}"]), "mine")
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert default_jobs(executions) == jobs
 
 
 @pytest.mark.parametrize(

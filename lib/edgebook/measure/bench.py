@@ -114,6 +114,7 @@ def main() -> None:
     parser.add_argument("runtime")
     parser.add_argument("path", type=Path)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--shape", type=int, nargs="*", help="of an item, for files that leave sizes open")
     arguments = parser.parse_args()
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # runtimes print on stdout: their words go to stderr
@@ -125,7 +126,8 @@ def main() -> None:
         module = runtime(arguments.runtime)
         module.preload()
         empty = peak_bytes()
-        program = sidecar.prepared(module.load(arguments.path, threads=arguments.threads), arguments.path)
+        item = {"shape": tuple(arguments.shape)} if arguments.shape and getattr(module, "OPEN_SHAPES", False) else {}
+        program = sidecar.prepared(module.load(arguments.path, threads=arguments.threads, **item), arguments.path)
         program.put(np.zeros((program.batch, *program.input_shape), np.float32))
         program.invoke()
         answer(ok=True, input_shape=[int(size) for size in program.input_shape], batch=program.batch)

@@ -57,13 +57,13 @@ class Measured:
 class Worker:
     """The process of one file: `ask` sends a command and waits for its answer, never longer than the limit."""
 
-    def __init__(self, artifact: Artifact, threads: int, limit_s: float):
-        self.artifact, self.threads, self.limit_s = artifact, threads, limit_s
+    def __init__(self, artifact: Artifact, threads: int, limit_s: float, shape: tuple[int, ...] = ()):
+        self.artifact, self.threads, self.limit_s, self.shape = artifact, threads, limit_s, shape
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the worker
         command = [sys.executable, "-m", "edgebook.measure.bench", artifact.runtime, str(artifact.path)]
         quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": str(threads)}
         self.process = subprocess.Popen(
-            [*command, "--threads", str(threads)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
+            [*command, "--threads", str(threads), "--shape", *map(str, shape)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
             env=quiet, bufsize=0,
         )  # fmt: skip
 
@@ -110,9 +110,11 @@ def measure_files(
     with tempfile.TemporaryDirectory() as folder:
         inputs = {split: _save(Path(folder) / f"{split}.npy", x) for split, x in splits.items()}
 
+        shape = next((x.shape[1:] for x in splits.values()), ())
+
         def start(index: int) -> None:
             try:
-                workers[index] = Worker(artifacts[index], threads, limit_s)
+                workers[index] = Worker(artifacts[index], threads, limit_s, shape)
                 _score(workers[index], found[index], splits, inputs, Path(folder) / str(index))
             except (RuntimeError, OSError, ValueError) as error:
                 found[index].error = str(error)
@@ -197,7 +199,7 @@ def _restart(timed: dict[int, Worker], workers: dict[int, Worker], found: list[M
     """Every file in a new process: now and then one is 3 % slower for as long as it lives, for no reason of the file's."""
     for index, old in timed.items():
         old.close()
-        workers[index] = Worker(old.artifact, old.threads, old.limit_s)
+        workers[index] = Worker(old.artifact, old.threads, old.limit_s, old.shape)
     for index in timed:
         if not found[index].error:
             _try(found[index], lambda index=index: workers[index].ask() and workers[index].ask(do="warm"))

@@ -7,7 +7,7 @@ Other makes: `quantize_model(model, path, quant, items)` where a file cannot be 
 files it takes, with `derive(parent_path, path, name)`; `finish(whole_path, path, items)` makes the file that ships from
 the one that integer files derive from. What these return (a row's columns) goes into the row. `HAS_LATENCY = False`: its
 time here means nothing; `STREAMS = True`: it takes a recurrent network one step at a time; `BATCHES = True`: its float
-files can take several items a call.
+files can take several items a call; `OPEN_SHAPES = True`: a file may leave sizes open, and `load` takes an item's `shape`.
 Loading imports numpy and the one runtime only: that side runs on a board as it is.
 """
 

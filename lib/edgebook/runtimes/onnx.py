@@ -13,6 +13,7 @@ from edgebook.runtimes import Program, Quant, onnx_quant, ranges, sidecar
 EXTENSION = ".onnx"
 LIBRARIES = ("onnxruntime", "onnx", "onnxscript", "torch")
 BATCHES = True
+OPEN_SHAPES = True
 PRECISIONS = ("fp32", "fp16", "int8-dynamic", "int8-static", "int8-weight", "int4-weight")
 ALGORITHMS = ("minmax", *ranges.ALGORITHMS)
 KINDS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8, "tensor(int8)": np.int8}
@@ -119,8 +120,9 @@ def inspect(path: Path) -> dict:
     return onnx_inspect.inspect(path)
 
 
-def load(path: Path, *, threads: int = 1) -> Program:
-    """A session with its input and output bound in place, so that the timed call copies nothing."""
+def load(path: Path, *, threads: int = 1, shape: tuple[int, ...] | None = None) -> Program:
+    """A session with its input and output bound in place, so that the timed call copies nothing. `shape`: an item's, for a
+    file that leaves sizes open."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
@@ -133,7 +135,7 @@ def load(path: Path, *, threads: int = 1) -> Program:
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if len(inputs) != 1:
         raise BadInput(f"{path}: has {len(inputs)} inputs ({', '.join(i.name for i in inputs)}); one is allowed")
-    shape = tuple(size if isinstance(size, int) else 1 for size in inputs[0].shape)
+    shape = _filled(inputs[0].shape, shape)
     dtype = KINDS.get(inputs[0].type)
     if dtype is None:
         raise BadInput(f"{path}: its input is {inputs[0].type}; allowed: {', '.join(KINDS)}")
@@ -152,6 +154,12 @@ def load(path: Path, *, threads: int = 1) -> Program:
         session.run_with_iobinding(binding)
 
     return Program(put, invoke, lambda: binding.copy_outputs_to_cpu()[0], shape[1:], batch=shape[0])
+
+
+def _filled(sizes: list, item: tuple[int, ...] | None) -> tuple[int, ...]:
+    """An input's shape, its open sizes (names, -1) taken from an item where there is one, else 1; a batch of 1."""
+    given = (1, *item) if item and len(item) + 1 == len(sizes) else (1,) * len(sizes)
+    return tuple(size if isinstance(size, int) and size > 0 else own for size, own in zip(sizes, given, strict=True))
 
 
 def _to_stored(path: Path, dtype: type):

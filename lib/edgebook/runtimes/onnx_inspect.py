@@ -96,7 +96,8 @@ def from_file(path: Path) -> dict[str, Any]:
     kinds = {w.name: onnx.TensorProto.DataType.Name(w.data_type).lower() for w in model.graph.initializer}
     alias = {n.output[0]: n.input[0] for n in model.graph.node if n.op_type in ("DequantizeLinear", "Cast") and n.input}
     shapes |= weights
-    macs = sum(_macs(node, shapes, alias) for node in model.graph.node)
+    is_open = any(not d.dim_value for one in model.graph.input for d in one.type.tensor_type.shape.dim[1:])
+    macs = None if is_open else sum(_macs(node, shapes, alias) for node in model.graph.node)
     ops = Counter(node.op_type for node in model.graph.node)
     return {"macs": macs, "n_params": _n_params(model, weights, kinds), "format": _format(ops, kinds)}
 
