@@ -61,11 +61,11 @@ class Worker:
         self.artifact, self.threads, self.limit_s, self.shape = artifact, threads, limit_s, shape
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the worker
         command = [sys.executable, "-m", "edgebook.measure.bench", artifact.runtime, str(artifact.path)]
+        command += ["--threads", str(threads), "--shape", *map(str, shape)]
         quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": str(threads)}
         self.process = subprocess.Popen(
-            [*command, "--threads", str(threads), "--shape", *map(str, shape)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
-            env=quiet, bufsize=0,
-        )  # fmt: skip
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, env=quiet, bufsize=0
+        )
 
     def ask(self, **command) -> dict:
         """The answer to a command; without one, the first answer (that the file is loaded). Raises RuntimeError."""
