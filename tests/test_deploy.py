@@ -48,6 +48,23 @@ def test_stripping_twice_changes_nothing_more(files):
     assert len(tflite_file.strip(data)) == len(data)
 
 
+def test_weights_that_lie_behind_the_flatbuffer_come_inside(mnist1d, tmp_path):
+    """What ai-edge-quantizer writes for a net of a megabyte: stripped as if the weights were gone, it would not run."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    big = build_model("mlp", mnist1d.input_shape, mnist1d.n_outputs, hidden=(600, 600)).eval().requires_grad_(False)
+    floating, whole, slim = (tmp_path / f"{name}.tflite" for name in ("float", "whole", "slim"))
+    litert.convert(big, mnist1d.x_train[:1], floating)
+    litert.quantize(floating, whole, Quant("int8-static"), mnist1d.x_train[:8].numpy())
+    slim.write_bytes(tflite_file.strip(whole.read_bytes()))
+    outside, inside = ([buffer.offset for buffer in schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0).buffers]
+                       for path in (whole, slim))  # fmt: skip
+    assert max(outside) > 1, "the quantizer kept them inside: test with a larger net"
+    assert max(inside) == 0
+    x = mnist1d.x_test[:20].numpy()
+    np.testing.assert_array_equal(litert.load(slim).predict(x), litert.load(whole).predict(x))
+
+
 def test_weights_stay_aligned(files):
     from ai_edge_litert import schema_py_generated as schema
 

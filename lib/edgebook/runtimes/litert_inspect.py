@@ -7,6 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from edgebook.runtimes import tflite_file
+
 EDGES = ("QUANTIZE", "DEQUANTIZE")
 
 
@@ -16,7 +18,7 @@ def inspect(path: Path) -> dict[str, Any]:
     """
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromPackedBuf(Path(path).read_bytes(), 0)
+    model = tflite_file.read(Path(path).read_bytes())
     graph, names = model.subgraphs[0], _names(schema.BuiltinOperator)
     kinds = _names(schema.TensorType)
     ops = [(_op(model.operatorCodes[o.opcodeIndex], names), [graph.tensors[i] for i in o.inputs if i >= 0],

@@ -11,6 +11,18 @@ import numpy as np
 ALIGNMENT = 16  # bytes; the kernels read weights where they lie in the file
 
 
+def read(data: bytes):
+    """The model of a file as plain objects, its weights inside: writers of large files put them behind the flatbuffer."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    for buffer in model.buffers:
+        if buffer.offset > 1:  # 0 and 1 mean that there is nothing behind
+            buffer.data = np.frombuffer(data, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+    return model
+
+
 def strip(data: bytes) -> bytes:
     """The same model without ballast: names, metadata, descriptions, and second copies of equal vectors.
 
@@ -19,7 +31,7 @@ def strip(data: bytes) -> bytes:
     """
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    model = read(data)
     model.description, model.metadata, model.metadataBuffer, model.signatureDefs = None, None, None, None
     for graph in model.subgraphs:
         graph.name = None
@@ -102,7 +114,7 @@ def peak_layer(data: bytes) -> dict[str, int | str]:
     """
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    model = read(data)
     graph = model.subgraphs[0]
     alive = _alive(graph)
     totals = [
@@ -145,7 +157,7 @@ def operators(data: bytes) -> list[str]:
     """The names of the operators that a file uses, each once, in order of first use."""
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    model = read(data)
     used = [model.operatorCodes[op.opcodeIndex] for graph in model.subgraphs for op in graph.operators]
     return list(dict.fromkeys(operator_name(code, schema) for code in used))
 
