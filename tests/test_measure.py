@@ -60,11 +60,16 @@ def test_a_runtime_that_hangs_or_dies_ends_only_its_own_measurement(onnx_file, m
 
 
 def test_slow_runtimes_score_the_same_fixed_subset(monkeypatch, onnx_file, mnist1d):
-    monkeypatch.setattr(session, "SLOW_MS", 0.0)
-    monkeypatch.setattr(session, "SUBSET", 20)
+    monkeypatch.setattr(session, "SLOW", ((0.0, 20),))
     (found,) = session.measure_files([onnx_file], splits(mnist1d, 100), seconds=0.05)
     assert len(found.outputs["test"]) == 20
-    assert np.array_equal(found.items["test"], session.subset(100))
+    assert np.array_equal(found.items["test"], session.subset(100, 1.0))
+
+
+def test_the_slower_the_fewer_items_and_the_few_are_among_the_many():
+    quick, slow, slower = (session.subset(3000, ms) for ms in (0.1, 2.0, 20.0))
+    assert (len(quick), len(slow), len(slower)) == (3000, 1000, 250)
+    assert set(slower) < set(slow)
 
 
 def test_the_worker_imports_its_runtime_and_numpy_only():

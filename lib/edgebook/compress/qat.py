@@ -58,7 +58,7 @@ class FakeQuantized(nn.Module):
 
 def _switch(graph: nn.Module, training: bool) -> None:
     """Put an exported graph into a mode: the argument of each batch norm and dropout that says so. torchao's own switch
-    matches patterns, which takes seconds at every epoch, and puts the default eps and momentum into every batch norm.
+    matches patterns, which takes seconds at every epoch.
     """
     aten = torch.ops.aten
     places = {aten.batch_norm.default: 5, aten.dropout.default: 2, aten.dropout_.default: 2}
@@ -70,10 +70,14 @@ def _switch(graph: nn.Module, training: bool) -> None:
 
 def prepare(model: nn.Module) -> FakeQuantized:
     """The model with fake quantization: int8 weights for each output channel, int8 activations, batch norm folded as it
-    trains. A copy. Raises Unsupported for recurrent nets, whose loops PT2E leaves float. Source: Jacob et al. 2018, section 3.
+    trains. A copy. Raises Unsupported for recurrent nets, whose loops PT2E leaves float, and for batch norms with another
+    eps than PyTorch's, which PT2E would silently set. Source: Jacob et al. 2018, section 3.
     """
     if any(isinstance(module, nn.RNNBase) for module in model.modules()):
         raise Unsupported("qat: recurrent layers stay float in PT2E; it has convolutions and dense layers")
+    norms = (nn.BatchNorm1d, nn.BatchNorm2d)
+    if other := {module.eps for module in model.modules() if isinstance(module, norms)} - {1e-5}:
+        raise Unsupported(f"qat: batch norm with eps {', '.join(map(str, sorted(other)))}; PT2E has 1e-05")
     batch = {0: torch.export.Dim("batch", min=1, max=LARGEST_BATCH)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -23,8 +23,7 @@ import numpy as np
 from edgebook import lock
 from edgebook.runtimes import Artifact, has_latency
 
-SLOW_MS = 0.5  # a runtime slower than this an item scores a fixed subset
-SUBSET = 1000
+SLOW = ((5.0, 250), (0.5, 1000))  # ms an item, and how many items a runtime scores that is slower than that
 SUBSET_SEED = 0
 BLOCK_S = 0.02  # short blocks, so that all files of a round meet the same machine
 ROUNDS = (10, 100)  # at least, at most
@@ -135,11 +134,10 @@ def _save(path: Path, x: np.ndarray) -> Path:
     return path
 
 
-def subset(n: int) -> np.ndarray:
-    """The items that a slow runtime scores: always the same, in order."""
-    if n <= SUBSET:
-        return np.arange(n)
-    return np.sort(np.random.default_rng(SUBSET_SEED).choice(n, SUBSET, replace=False))
+def subset(n: int, ms: float) -> np.ndarray:
+    """Which of n items a runtime scores that takes `ms` an item: always the same, in order, the few among the many."""
+    most = next((items for limit, items in SLOW if ms > limit), n)
+    return np.sort(np.random.default_rng(SUBSET_SEED).permutation(n)[:most])
 
 
 def _score(worker: Worker, result: Measured, splits: dict, inputs: dict, prefix: Path) -> None:
@@ -150,11 +148,11 @@ def _score(worker: Worker, result: Measured, splits: dict, inputs: dict, prefix:
     worker.ask(do="warm", seconds=0.05)
     if has_latency(result.artifact.runtime):
         result.rss_bytes = worker.ask(do="memory")["rss_bytes"]
-    slow = worker.ask(do="time", seconds=0.02)["p50_ms"] > SLOW_MS and result.artifact.runtime not in ("torch", "packed")
+    ms = 0.0 if result.artifact.runtime in ("torch", "packed") else worker.ask(do="time", seconds=0.02)["p50_ms"]
     for split, x in splits.items():
-        result.items[split] = subset(len(x)) if slow else np.arange(len(x))
+        result.items[split] = subset(len(x), ms)
         source = inputs[split]
-        if slow or result.transposed:
+        if len(result.items[split]) < len(x) or result.transposed:
             own = x[result.items[split]]
             source = _save(prefix.with_suffix(f".{split}.x.npy"), np.moveaxis(own, 1, -1) if result.transposed else own)
         target = prefix.with_suffix(f".{split}.npy")
