@@ -13,10 +13,12 @@ from typer.testing import CliRunner
 
 from edgebook import runtimes
 from edgebook.cli import app
+from edgebook.lab import Lab
 from edgebook.measure import figures, flags, session
 from edgebook.measure.anyfile import measure_any
 from edgebook.measure.portability import clipped_away, portability, risky_pairs
 from edgebook.measure.session import Measured, Worker, mark_quiet, measure_files
+from edgebook.measure.together import measure_together
 from edgebook.models import build_model
 from edgebook.models.counts import count_macs, count_params
 from edgebook.rows import new_row
@@ -278,3 +280,18 @@ def test_a_file_is_timed_in_several_processes(files, monkeypatch):
     assert len(started) == 2 * len(set(found[0].process))
     assert found[0].process == found[1].process
     assert len(found[0].blocks_p50) == len(found[0].process) >= 10
+
+
+def test_files_timed_together_are_compared_with_the_baseline_of_their_batch(files, tmp_path):
+    def row(name, family, batch_size):
+        return new_row(
+            row_id=name, task="own", model="linear", seed=0, runtime="onnx", precision="fp32", family=family,
+            batch_size=batch_size, artifact=str(files / f"{name}.onnx"),
+        )  # fmt: skip
+
+    lab = Lab("90_compare", "90_compare", tmp_path, {"measure_s": 0.1, "threads": 1}, None)
+    rows = [row("good", "baseline", 1), row("worse", "prune", 1), row("batch", "baseline", 8)]
+    one, other, eight = measure_together(lab, rows)
+    assert other["baseline_id"] == one["row_id"]
+    assert eight["baseline_id"] == eight["row_id"]
+    assert other["speedup"] is not None

@@ -49,9 +49,10 @@ def run_preset(
     folder = reports_dir() / run
     _check_writable(folder)
     check_data(executions)
+    jobs = jobs or default_jobs(executions)
     started, failures, finished = time.perf_counter(), 0, 0
     for _, stage in groupby(executions, key=lambda execution: execution.notebook if _follows(execution) else None):
-        for execution, state, seconds in _run_all(folder, list(stage), fresh, jobs or default_jobs(executions)):
+        for execution, state, seconds in _run_all(folder, list(stage), fresh, jobs):
             finished, failures = finished + 1, failures + (state["status"] != "ok")
             word = "found" if seconds is None else state["status"] if state["status"] == "ok" else f"FAILED: {state['error']}"
             spent = f"{seconds or 0:.0f} s, {time.perf_counter() - started:.0f} s in all"

@@ -19,7 +19,7 @@ SPEED = ("latency_ms_p50", "latency_ms_p90", "latency_lo", "latency_hi", "n_repe
 def measure_together(lab: Lab, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows with latencies and speed-ups of one new session; scores are the files' own and stay. Written and returned.
 
-    A row is compared with the float baseline of its task, model, seed and runtime, which must be among the rows.
+    A row is compared with the float baseline of its task, model, seed, runtime and batch, which must be among the rows.
     """
     artifacts = [Artifact(lab.run_dir / row["artifact"], row["runtime"], row["precision"]) for row in rows]
     measured = measure_files(artifacts, {}, seconds=lab["measure_s"], threads=lab["threads"], who=lab.execution)
@@ -49,7 +49,7 @@ def is_float_baseline(row: dict[str, Any]) -> bool:
 
 
 def _setting(row: dict[str, Any]) -> tuple:
-    return row["task"], row["model"], row["seed"], row["runtime"]
+    return row["task"], row["model"], row["seed"], row["runtime"], row["batch_size"]
 
 
 def finalists(rows: list[dict[str, Any]], most: int = 8) -> list[dict[str, Any]]:
