@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from edgebook.compress.distill import distill, soft_loss
+from edgebook.compress.distill import distill
 from edgebook.compress.importance import IMPORTANCES
 from edgebook.compress.prune import prune
 from edgebook.compress.scratch import reinitialise
+from edgebook.compress.taught import soft_loss
 from edgebook.errors import BadInput
 from edgebook.models import build_model
 from edgebook.models.counts import count_macs, count_params

@@ -1,5 +1,7 @@
 """What each layer can spare, by validation and by the clock."""
 
+import copy
+
 import pytest
 import torch
 
@@ -75,8 +77,27 @@ def test_by_the_clock_channels_go_where_they_cost_time(model, signals, monkeypat
     monkeypatch.setattr(latency, "latencies", clock)
     smaller = prune_to_latency(model, signals, latency_ratio=0.5, runtime="onnx", round_to=4)
     assert prunable(smaller, (1, 40)) == {"features.0": 25, "features.2": 12, "features.4": 25}
-    assert [step["layer"] for step in smaller.history] == ["features.2"] * 4
+    assert {step["layer"] for step in smaller.history} == {"features.2"}
+    assert smaller.history[-1]["channels"] == 12
     with pytest.raises(Unsupported, match="no layer saves more"):
         prune_to_latency(model, signals, latency_ratio=0.1, runtime="onnx", round_to=8)
     with pytest.raises(BadInput, match=r"latency_ratio = 1\.2; allowed"):
         prune_to_latency(model, signals, latency_ratio=1.2, runtime="onnx")
+
+
+def test_by_the_clock_a_block_of_channels_goes_where_a_part_of_it_saves_nothing(model, signals, monkeypatch):
+    def clock(models, task, **_):
+        return [10.0 + 8 * (prunable(one, task.input_shape)["features.2"] // 8) for one in models]  # steps of 8 channels
+
+    monkeypatch.setattr(latency, "latencies", clock)
+    smaller = prune_to_latency(model, signals, latency_ratio=0.6, runtime="onnx", round_to=4)
+    assert prunable(smaller, (1, 40))["features.2"] == 12
+
+
+def test_fresh_batch_norm_statistics_decide_by_the_clock(digits):
+    net = build_model("lightweight_cnn", digits.input_shape, 10)
+    spoilt = copy.deepcopy(net)
+    for module in spoilt.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean += 5.0
+    assert latency._loss(spoilt, digits) == pytest.approx(latency._loss(net, digits), abs=1e-5)

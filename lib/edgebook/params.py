@@ -122,6 +122,10 @@ PARAMS: dict[str, Param] = {
     "round_to": Param(Literal[1, 4, 8, 16], "channel counts are multiples of this", "channels"),
     "finetune_epochs": Param(Natural, "epochs of fine-tuning after compression"),
     "finetune_lr": Param(Positive, "peak learning rate of fine-tuning"),
+    "finetune_soft_weight": Param(
+        Share, "weight of the float baseline's outputs in the loss of fine-tuning; labels get the rest"
+    ),
+    "plain_control": Param(bool, "also prune to the same operations as Torch-Pruning does by itself"),
     "scratch_ratios": Param(list[Ratio], "ratios whose pruned shape is also trained from scratch, as the control"),
     "precisions": Param(Annotated[list[Precision], Field(min_length=1)], "number formats of the files"),
     "granularities": Param(

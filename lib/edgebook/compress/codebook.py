@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from edgebook import affine
 from edgebook.compress.straight_through import train_rounded
+from edgebook.compress.taught import finetune
 from edgebook.errors import BadInput, pick
 from edgebook.tasks import Task
-from edgebook.train import train
 
 MOST_LEVELS = 256
 
@@ -21,7 +21,7 @@ def codebook(model: nn.Module, task: Task, *, bits: int | dict[str, int], levels
     """A copy whose weights take at most 2^bits values a layer (linear: a channel), not yet fine-tuned.
 
     bits: 1 to 8 for every layer, or one for each named weight; 32 and unnamed weights stay as they are. levels: kmeans
-    (1-D Lloyd from evenly spread centres), log2 (zero and signed powers of two), linear (an even grid for each output
+    (1-D Lloyd), log2 (zero and signed powers of two), linear (an even grid for each output
     channel). Values are float16 numbers. Biases and batch norm stay float. Raises BadInput for bits out of range, NaN.
     Source: Han et al. 2016, Deep Compression; Zhou et al. 2017, INQ (powers of two).
     """
@@ -46,12 +46,19 @@ def weight_names(model: nn.Module) -> list[str]:
 
 
 def kmeans(w: Tensor, bits: int, *, steps: int = 100) -> Tensor:
-    """The tensor with every value replaced by its centre (Lloyd's algorithm in one dimension, float16 centres)."""
+    """The tensor with every value replaced by its centre: Lloyd's algorithm in one dimension, from evenly spread centres
+    and from equally many values a centre, whichever ends nearer to the weights; float16 centres.
+    """
     flat = w.flatten().double()
     if len(flat.unique()) <= 2**bits:
-        centres = flat.unique()
-    else:
-        centres = torch.linspace(flat.min(), flat.max(), 2**bits, dtype=torch.double)
+        return _snapped(flat, flat.unique()).view_as(w)
+    even = torch.linspace(flat.min(), flat.max(), 2**bits, dtype=torch.double)
+    shares = flat.sort().values[((torch.arange(2**bits) + 0.5) / 2**bits * len(flat)).long()]
+    found = [_snapped(flat, _lloyd(flat, start, steps)) for start in (even, shares)]
+    return min(found, key=lambda own: (own - flat).square().sum()).view_as(w)
+
+
+def _lloyd(flat: Tensor, centres: Tensor, steps: int) -> Tensor:
     for _ in range(steps):
         index = nearest(flat, centres)
         count = torch.bincount(index, minlength=len(centres))
@@ -60,8 +67,12 @@ def kmeans(w: Tensor, bits: int, *, steps: int = 100) -> Tensor:
         if torch.equal(moved, centres):
             break
         centres = moved
+    return centres
+
+
+def _snapped(flat: Tensor, centres: Tensor) -> Tensor:
     centres = centres.half().double()
-    return centres[nearest(flat, centres)].view_as(w).float()
+    return centres[nearest(flat, centres)].float()
 
 
 def nearest(values: Tensor, centres: Tensor) -> Tensor:
@@ -101,9 +112,12 @@ def clusters(model: nn.Module) -> dict[str, tuple[Tensor, int]]:
     return found
 
 
-def finetune_codebook(model: nn.Module, task: Task, **recipe) -> nn.Module:
+def finetune_codebook(
+    model: nn.Module, task: Task, *, teacher: nn.Module | None = None, soft_weight: float = 0.0, **recipe
+) -> nn.Module:  # fmt: skip
     """The model with its centres (and all that is not shared) trained; which weight has which centre stays. A centre's
-    gradient is the sum over its weights. `recipe` goes to `train`. Source: Han et al. 2016, section 3.3.
+    gradient is the sum over its weights. The outputs of a `teacher` (the float model) get `soft_weight` of the loss.
+    `recipe` goes to `train`. Source: Han et al. 2016, section 3.3.
     """
     shared = clusters(model)
 
@@ -113,7 +127,8 @@ def finetune_codebook(model: nn.Module, task: Task, **recipe) -> nn.Module:
             total = torch.zeros(n, device=place.device).index_add_(0, place, weight.grad.flatten())
             weight.grad.copy_(total[place].view_as(weight))
 
-    net = train(model, task, before_step=sum_gradients, after_step=partial(project, shared=shared), **recipe)
+    hooks = {"before_step": sum_gradients, "after_step": partial(project, shared=shared)}
+    net = finetune(model, task, teacher=teacher, soft_weight=soft_weight, **hooks, **recipe)
     project(net, 0, shared=shared, half=True)
     return net
 

@@ -1,4 +1,4 @@
-"""What helps a net that few bits hurt, without training it: even channels, corrected biases, fresh batch-norm statistics."""
+"""What helps a net that few bits hurt, without training it: even channels, corrected biases."""
 
 from __future__ import annotations
 
@@ -98,24 +98,3 @@ def _mean_output(layer: nn.Module, weight: Tensor, x: Tensor) -> Tensor:
     twin.bias = None
     y = twin(x)
     return y.mean(0) if y.ndim == 2 else y.transpose(0, 1).flatten(1).mean(1)
-
-
-@torch.no_grad()
-def reestimate_batch_norm(model: nn.Module, task: Task, *, n_items: int = 2048, seed: int = 0) -> nn.Module:
-    """A copy whose batch-norm statistics are taken anew from `n_items` training items: rounded weights shift them.
-    Raises Unsupported for a net without batch norm. Source: Sun et al. 2019, Hybrid 8-bit training, section 3.
-    """
-    net = copy.deepcopy(model).eval()
-    layers = [module for module in net.modules() if isinstance(module, folded.NORMS)]
-    if not layers:
-        raise Unsupported("reestimate_batch_norm: this net has no batch norm")
-    for layer in layers:
-        layer.reset_running_stats()
-        layer.momentum = None  # plain mean over batches
-        layer.train()
-    order = torch.randperm(len(task.x_train), generator=torch.Generator().manual_seed(seed))
-    for part in task.x_train[order[:n_items]].split(256):
-        net(part)
-    for layer in layers:
-        layer.momentum = 0.1
-    return net.eval()

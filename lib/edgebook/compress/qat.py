@@ -8,13 +8,13 @@ import logging
 import warnings
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgebook import store
+from edgebook.compress.taught import taught
 from edgebook.errors import BadInput, Unsupported
 from edgebook.tasks import Task
-from edgebook.train import Loss, train
+from edgebook.train import train
 
 LARGEST_BATCH = 4096
 
@@ -113,11 +113,12 @@ def qat(
     after `freeze_at` of the steps. With a `teacher` (the float model), its softened outputs get `soft_weight` of the loss.
     Raises BadInput for a share outside [0, 1].
     """
-    for name, share in (("freeze_at", freeze_at), ("soft_weight", soft_weight)):
-        if not 0 <= share <= 1:
-            raise BadInput(f"{name} = {share}; allowed: 0 to 1")
+    if not 0 <= freeze_at <= 1:
+        raise BadInput(f"freeze_at = {freeze_at}; allowed: 0 to 1")
     last = int(freeze_at * epochs * -(-len(task.x_train) // recipe.get("batch_size", 128)))
-    loss = _taught(teacher, soft_weight, temperature) if teacher is not None else None
+    loss = None
+    if teacher is not None:
+        loss = taught(teacher, soft_weight=soft_weight, temperature=temperature, device=recipe.get("device", "auto"))
 
     def freeze(net: nn.Module, step: int) -> None:
         if step == last:
@@ -126,17 +127,3 @@ def qat(
     net = train(prepare(model), task, epochs=epochs, loss=loss, after_step=freeze, **recipe)
     net.freeze()
     return net
-
-
-def _taught(teacher: nn.Module, soft_weight: float, temperature: float) -> Loss:
-    """soft_weight * T^2 * KL(teacher || model) + (1 - soft_weight) * cross entropy. Source: Hinton et al. 2015."""
-    teacher = copy.deepcopy(teacher).eval()
-
-    def loss(model: nn.Module, x: Tensor, y: Tensor, step: int) -> Tensor:
-        own = model(x)
-        with torch.no_grad():
-            hints = F.log_softmax(teacher(x) / temperature, 1)
-        soft = F.kl_div(F.log_softmax(own / temperature, 1), hints, reduction="batchmean", log_target=True) * temperature**2
-        return soft_weight * soft + (1 - soft_weight) * F.cross_entropy(own, y)
-
-    return loss
