@@ -1,5 +1,7 @@
 """Pruning and distilling: what they must not change, and what they must."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ from edgebook.compress.distill import distill
 from edgebook.compress.importance import IMPORTANCES
 from edgebook.compress.prune import prune
 from edgebook.compress.scratch import reinitialise
-from edgebook.compress.taught import soft_loss
+from edgebook.compress.taught import finetune, soft_loss
 from edgebook.errors import BadInput
 from edgebook.models import build_model
 from edgebook.models.counts import count_macs, count_params
@@ -100,3 +102,18 @@ def test_the_teacher_is_learned_from(net, mnist1d):
     assert (answers == wanted).float().mean() > 0.5
     with pytest.raises(BadInput, match="temperature = 0; allowed: > 0"):
         distill(student, mnist1d, teacher=net, temperature=0)
+
+
+def test_a_teacher_alone_needs_no_labels(net, mnist1d):
+    """With soft_weight 1 fine-tuning goes by the teacher's outputs: shuffled labels change nothing."""
+    wrong = dataclasses.replace(mnist1d, y_train=mnist1d.y_train.flip(0))
+    tuned = [
+        finetune(net, task, teacher=net, soft_weight=1.0, epochs=1, batch_size=500, keep="last") for task in (mnist1d, wrong)
+    ]
+    assert weights_hash(tuned[0]) == weights_hash(tuned[1])
+    plain = [finetune(net, task, teacher=None, epochs=1, batch_size=500, keep="last") for task in (mnist1d, wrong)]
+    assert weights_hash(plain[0]) != weights_hash(plain[1])
+    with pytest.raises(BadInput, match=r"soft_weight = 0\.5 needs a teacher"):
+        finetune(net, mnist1d, teacher=None, soft_weight=0.5, epochs=1)
+    with pytest.raises(BadInput, match=r"soft_weight = 2\.0; allowed: 0 to 1"):
+        finetune(net, mnist1d, teacher=net, soft_weight=2.0, epochs=1)

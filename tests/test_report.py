@@ -8,11 +8,12 @@ import re
 
 import example_rows
 import nbformat
+import numpy as np
 import pytest
 
 from edgebook import stats
 from edgebook.errors import BadInput
-from edgebook.report import figures, look
+from edgebook.report import figures, look, pairs
 from edgebook.report.choose import answer, choose, front
 from edgebook.report.html import index, page
 from edgebook.report.seeds import files, merge
@@ -314,3 +315,24 @@ def test_page_is_self_contained_folded_and_labelled(tmp_path):
 def test_page_needs_a_notebook(tmp_path):
     with pytest.raises(BadInput, match="no such notebook"):
         page(tmp_path / "none.ipynb", tmp_path / "x.html")
+
+
+def test_two_methods_are_compared_item_by_item(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 400)
+    right = {"a": rng.random(400) < 0.9, "b": rng.random(400) < 0.8}
+    rows, arrays = [], {"labels": labels}
+    for method, removed in (("a", 0.5), ("b", 0.48), ("far", 0.9)):
+        row = example_rows.example(method, score=0.9, val=0.9, size=1, latency=0.1, family="prune", method=method) | {
+            "samples": "s.npz"
+        }
+        row["extra"] = {"macs_removed": removed}
+        answers = np.where(right.get(method, right["b"]), labels, (labels + 1) % 3)
+        arrays |= {f"{row['row_id']}.outputs": np.eye(3)[answers], f"{row['row_id']}.items": np.arange(400)}
+        rows.append(row)
+    np.savez(tmp_path / "s.npz", **arrays)
+    (found,) = pairs.differences(tmp_path, rows, ours="a", theirs="b")
+    assert found["delta"] == pytest.approx(right["a"].mean() - right["b"].mean())
+    assert (found["lo"], found["hi"]) == stats.paired_difference(right["a"], right["b"])[1:]
+    assert pairs.table(tmp_path, rows, ours="a", theirs="b").loc[0, "verdict"] == "better"
+    assert pairs.differences(tmp_path, rows, ours="a", theirs="absent") == []

@@ -1,5 +1,6 @@
 """Files: they answer like the network they came from, weigh what they weigh, and integer files come from the float file."""
 
+import copy
 import shutil
 
 import numpy as np
@@ -46,6 +47,17 @@ def test_a_quantized_file_is_smaller_and_keeps_nearly_all_answers(name, quant, f
     assert made.size_bytes < 0.8 * floats[name].size_bytes
     wanted = infer(net, mnist1d.x_test[:300]).argmax(1).numpy()
     assert (answers(made, mnist1d.x_test[:300]) == wanted).mean() > 0.9
+
+
+def test_bf16_weights_are_pytorchs_and_half_as_large(floats, net, mnist1d, tmp_path):
+    made = runtimes.export(net, mnist1d, tmp_path / "q", runtime="onnx", quant=Quant("bf16"))
+    assert made.size_bytes < 0.8 * floats["onnx"].size_bytes
+    assert runtimes.runtime("onnx").inspect(made.path)["format"] == "bf16"
+    rounded = copy.deepcopy(net)
+    for parameter in rounded.parameters():
+        parameter.data = parameter.data.bfloat16().float() if parameter.ndim > 1 else parameter.data
+    found = runtimes.runtime("onnx").load(made.path).predict(mnist1d.x_test[:200].numpy())
+    assert np.allclose(found, infer(rounded, mnist1d.x_test[:200]).numpy(), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", FILES)

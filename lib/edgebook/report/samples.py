@@ -19,6 +19,12 @@ def outputs(run_dir: Path, row: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]
         return arrays[f"{row['row_id']}.outputs"].astype(np.float32), arrays["labels"][items]
 
 
+def items(run_dir: Path, row: dict[str, Any]) -> np.ndarray:
+    """Which test items the file was scored on, (n,)."""
+    with np.load(Path(run_dir) / row["samples"]) as arrays:
+        return arrays[f"{row['row_id']}.items"]
+
+
 def confusion_counts(run_dir: Path, row: dict[str, Any]) -> np.ndarray:
     """How often each class (rows) was taken for each (columns), counts (n_outputs, n_outputs)."""
     found, labels = outputs(run_dir, row)

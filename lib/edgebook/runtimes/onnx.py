@@ -14,7 +14,7 @@ EXTENSION = ".onnx"
 LIBRARIES = ("onnxruntime", "onnx", "onnxscript", "torch")
 BATCHES = True
 OPEN_SHAPES = True
-PRECISIONS = ("fp32", "fp16", "int8-dynamic", "int8-static", "int8-weight", "int4-weight")
+PRECISIONS = ("fp32", "fp16", "bf16", "int8-dynamic", "int8-static", "int8-weight", "int4-weight")
 ALGORITHMS = ("minmax", *ranges.ALGORITHMS)
 KINDS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8, "tensor(int8)": np.int8}
 
@@ -43,9 +43,10 @@ def without_notes(proto):
 
 
 def quantize(float_path: Path, path: Path, quant: Quant, items: np.ndarray) -> None:
-    """fp16; weights only; dynamic int8 (weights in the file, activations as it runs); static int8 (QDQ, uint8 activations:
-    on x86 the signed ones run slower than float). `per_layer` holds (pattern, precision): weights (weight-only) or nodes
-    (static, fp32 only) whose name matches the regular expression. Raises Unsupported for a combination that it lacks.
+    """fp16; weights only, as bf16 or integers; dynamic int8 (weights in the file, activations as it runs); static int8 (QDQ,
+    uint8 activations: on x86 the signed ones run slower than float). `per_layer` holds (pattern, precision): weights
+    (weight-only) or nodes (static, fp32 only) whose name matches the regular expression. Raises Unsupported for a
+    combination that it lacks.
     """
     import onnx
 
@@ -54,6 +55,8 @@ def quantize(float_path: Path, path: Path, quant: Quant, items: np.ndarray) -> N
         from onnxruntime.transformers.float16 import convert_float_to_float16
 
         onnx.save(convert_float_to_float16(onnx.load(float_path), keep_io_types=True), path)
+    elif quant.precision == "bf16":
+        onnx.save(onnx_quant.bf16_weights(onnx.load(float_path)), path)
     elif quant.precision.endswith("-weight"):
         onnx.save(onnx_quant.weight_only(onnx.load(float_path), quant), path)
     else:
@@ -72,7 +75,7 @@ def _check(quant: Quant) -> None:
         raise Unsupported(f"onnx has no algorithm {quant.algorithm!r} for {quant.precision}; it has minmax")
     has = {"int8-static": "fp32"}.get(quant.precision, "int8-weight, int4-weight, fp32")
     wrong = [own for _, own in quant.per_layer if own not in has.split(", ")]
-    if wrong or (quant.per_layer and quant.precision in ("fp16", "int8-dynamic")):
+    if wrong or (quant.per_layer and quant.precision in ("fp16", "bf16", "int8-dynamic")):
         raise Unsupported(f"onnx has no {', '.join(wrong) or 'other precision'} for single layers of {quant.precision}; "
                           f"int8-static has fp32, weight-only has int8-weight, int4-weight, fp32")  # fmt: skip
 

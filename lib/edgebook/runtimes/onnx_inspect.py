@@ -119,7 +119,7 @@ def _format(ops: Counter, kinds: dict[str, str]) -> str:
         return "int8-static"
     if ops["MatMulNBits"]:
         return "int4-weight"
-    return "fp16" if "float16" in kinds.values() else "fp32"
+    return next((name for name, kind in (("fp16", "float16"), ("bf16", "bfloat16")) if kind in kinds.values()), "fp32")
 
 
 def _dims(value) -> list[int]:

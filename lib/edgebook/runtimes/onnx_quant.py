@@ -1,4 +1,4 @@
-"""What ONNX Runtime's quantization tool lacks: weight-only files, our own activation ranges, unsigned QAT activations."""
+"""What ONNX Runtime's quantization tool lacks: files of small weights, our own activation ranges, unsigned QAT activations."""
 
 from __future__ import annotations
 
@@ -37,6 +37,31 @@ def weight_only(model, quant: Quant):
     for node in reversed(fresh):
         model.graph.node.insert(0, node)
     return model
+
+
+def bf16_weights(model):
+    """The model with its weights as bfloat16, each followed by a Cast: half the bytes on disk, float as it runs, since ONNX
+    Runtime has no bfloat16 kernels for CPUs. Raises Unsupported when there is no weight.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    values = {tensor.name: tensor for tensor in model.graph.initializer}
+    for name in (names := _weights(model)):
+        w = numpy_helper.to_array(values[name])
+        model.graph.initializer.remove(values[name])
+        stored = helper.make_tensor(f"{name}_bf16", TensorProto.BFLOAT16, list(w.shape), _bf16(w).tobytes(), raw=True)
+        model.graph.initializer.append(stored)
+        model.graph.node.insert(0, helper.make_node("Cast", [stored.name], [name], f"{name}_real", to=TensorProto.FLOAT))
+    if not names:
+        raise Unsupported("onnx: no weight of a convolution, dense or recurrent layer to store as bf16")
+    return model
+
+
+def _bf16(w: np.ndarray) -> np.ndarray:
+    """The upper halves of float32 numbers, rounded to the nearest, ties to even; uint16."""
+    import torch
+
+    return torch.from_numpy(w.copy()).bfloat16().view(torch.uint16).numpy()
 
 
 def _weights(model) -> dict[str, int]:
