@@ -12,6 +12,7 @@ from edgebook import devices, rows, runtimes
 from edgebook.compress.fuse import fuse
 from edgebook.compress.stream import stream
 from edgebook.errors import BadInput, Unsupported
+from edgebook.measure import session
 from edgebook.measure.session import measure_files
 from edgebook.models import build_model
 from edgebook.models.fold import foldable
@@ -158,6 +159,18 @@ def test_accelerator_takes_every_operator(files, mnist1d):
     assert facts["latency_ms_est"] == pytest.approx(facts["extra"]["cycles"] / 500e3, rel=0.01)  # at 500 MHz
     x = mnist1d.x_test[:50]
     assert np.array_equal(predict(files["vela", "int8-static"], x), predict(files["litert", "int8-static"], x))
+
+
+def test_the_answers_of_one_file_are_asked_for_once(files, mnist1d, monkeypatch):
+    asked, score = [], session._score
+    monkeypatch.setattr(
+        session, "_score", lambda w, result, *rest: asked.append(result.artifact.runtime) or score(w, result, *rest)
+    )
+    three = [files["litert", "int8-static"], files["tflm", "int8-static"], files["vela", "int8-static"]]
+    ours, _, compiled = measure_files(three, {"test": mnist1d.x_test[:50].numpy()}, seconds=0.05)
+    assert sorted(asked) == ["litert", "tflm"]
+    assert np.array_equal(compiled.outputs["test"], ours.outputs["test"])
+    assert not compiled.blocks_p50
 
 
 def test_executorch_answers_like_eager(files, net, mnist1d):

@@ -13,6 +13,7 @@ from edgebook.compress.sensitivity import layer_ratios, ratios_for_macs, scan, t
 from edgebook.errors import BadInput, Unsupported
 from edgebook.models import build_model
 from edgebook.models.counts import count_macs
+from edgebook.store import weights_hash
 from edgebook.tasks import load_task
 from edgebook.train import evaluate, train
 
@@ -79,6 +80,10 @@ def test_by_the_clock_channels_go_where_they_cost_time(model, signals, monkeypat
     assert prunable(smaller, (1, 40)) == {"features.0": 25, "features.2": 12, "features.4": 25}
     assert {step["layer"] for step in smaller.history} == {"features.2"}
     assert smaller.history[-1]["channels"] == 12
+    half_way = prune_to_latency(model, signals, latency_ratio=0.8, runtime="onnx", round_to=4)
+    gone_on = prune_to_latency(half_way, signals, latency_ratio=0.5, runtime="onnx", round_to=4, original=model)
+    assert weights_hash(gone_on) == weights_hash(smaller)
+    assert half_way.history + gone_on.history == smaller.history
     with pytest.raises(Unsupported, match="no layer saves more"):
         prune_to_latency(model, signals, latency_ratio=0.1, runtime="onnx", round_to=8)
     with pytest.raises(BadInput, match=r"latency_ratio = 1\.2; allowed"):

@@ -29,9 +29,10 @@ NOISE = 0.01  # a candidate that saves less of the latency than this saves nothi
 
 def prune_to_latency(
     model: nn.Module, task: Task, *, latency_ratio: float, runtime: str, importance: str = "l2", round_to: int = 8,
-    measure_s: float = 0.2, threads: int = 1, seed: int = 0,
+    measure_s: float = 0.2, threads: int = 1, original: nn.Module | None = None, seed: int = 0,
 ) -> nn.Module:  # fmt: skip
-    """A copy whose file in `runtime` takes at most `latency_ratio` of the model's time, not yet fine-tuned.
+    """A copy whose file in `runtime` takes at most `latency_ratio` of the time of `original` (None: of the model), not yet
+    fine-tuned. From what one ratio gave, a smaller ratio goes on as if it had begun with the original.
 
     Step by step: every layer in turn offers its `round_to` least important channels, and twice as many, since kernels work
     in blocks and a part of one saves nothing. Each offer is exported and timed whole, together with the net of the step
@@ -45,9 +46,9 @@ def prune_to_latency(
     net, history = copy.deepcopy(model).eval(), []
     while True:
         offers = _offers(net, task, importance, round_to, seed)
-        times = latencies([model, net, *offers.values()], task, runtime=runtime, measure_s=measure_s, threads=threads)
+        times = latencies([original or model, net, *offers.values()], task, runtime=runtime, measure_s=measure_s, threads=threads)
         dense, now, loss = times[0], times[1], _loss(net, task)
-        if history and now <= latency_ratio * dense:  # timed again: an offer that was taken for a lucky time goes on
+        if now <= latency_ratio * dense:  # timed again: an offer that was taken for a lucky time goes on
             net.history = history
             return net
         worth = {}

@@ -4,10 +4,11 @@ A runtime module has `EXTENSION`, `LIBRARIES`, `PRECISIONS`, `convert(model, x, 
 `quantize(float_path, path, quant, items)` (other precisions, from the float file), `preload()` and
 `load(path, threads=) -> Program`; optionally `inspect(path) -> dict` and `arena_bytes(path) -> int`.
 Other makes: `quantize_model(model, path, quant, items)` where a file cannot be quantized; `PARENT`, a runtime whose
-files it takes, with `derive(parent_path, path, name)`; `finish(whole_path, path, items)` makes the file that ships from
-the one that integer files derive from. What these return (a row's columns) goes into the row. `HAS_LATENCY = False`: its
-time here means nothing; `STREAMS = True`: it takes a recurrent network one step at a time; `BATCHES = True`: its float
-files can take several items a call; `OPEN_SHAPES = True`: a file may leave sizes open, and `load` takes an item's `shape`.
+files it takes, with `derive(parent_path, path, name)`, and `source(path)` where that runtime's file gives the answers;
+`finish(whole_path, path, items)` makes the file that ships from the one that integer files derive from. What these return
+(a row's columns) goes into the row. `HAS_LATENCY = False`: its time here means nothing; `STREAMS = True`: it takes a
+recurrent network one step at a time; `BATCHES = True`: its float files can take several items a call; `OPEN_SHAPES =
+True`: a file may leave sizes open, and `load` takes an item's `shape`.
 Loading imports numpy and the one runtime only: that side runs on a board as it is.
 """
 

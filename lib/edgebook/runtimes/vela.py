@@ -38,11 +38,10 @@ def derive(parent: Path, path: Path, name: str) -> dict:
     In a process of its own: Vela dies of a floating-point exception on some files.
     """
     accelerator, system = CONFIGS[name]
-    source = path.with_name(f"{path.stem}.source{EXTENSION}")
-    shutil.copyfile(parent, source)
+    shutil.copyfile(parent, source(path))
     streaming.copy_sidecar(parent, path)
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "ethosu.vela", str(source), "--accelerator-config", accelerator]
+        command = [sys.executable, "-m", "ethosu.vela", str(source(path)), "--accelerator-config", accelerator]
         command += ["--config", "Arm/vela.ini", "--system-config", system, "--memory-mode", "Shared_Sram"]
         told = subprocess.run([*command, "--output-dir", folder], capture_output=True, text=True)
         compiled = list(Path(folder).glob("*_vela.tflite"))
@@ -54,6 +53,11 @@ def derive(parent: Path, path: Path, name: str) -> dict:
     if fallen := [name for name in tflite_file.operators(path.read_bytes()) if name != "ethos-u"]:
         found["extra"]["on_the_cpu"] = fallen
     return found
+
+
+def source(path: Path) -> Path:
+    """The LiteRT file that a compiled one was made from, and whose answers it is given."""
+    return path.with_name(f"{path.stem}.source{EXTENSION}")
 
 
 def _reason(told: subprocess.CompletedProcess) -> str:
@@ -90,8 +94,7 @@ def preload() -> None:
 
 def load(path: Path, *, threads: int = 1) -> Program:
     """The source's answers: see this module's first lines."""
-    source = path.with_name(f"{path.stem}.source{EXTENSION}")
     beside = path.with_suffix(".json")
     if beside.exists():
-        shutil.copyfile(beside, source.with_suffix(".json"))
-    return litert.load(source, threads=threads)
+        shutil.copyfile(beside, source(path).with_suffix(".json"))
+    return litert.load(source(path), threads=threads)
