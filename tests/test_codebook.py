@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from edgebook import affine, rows
 from edgebook.compress import folded, guard
 from edgebook.compress.batch_norm import reestimate_batch_norm
-from edgebook.compress.codebook import clusters, codebook, finetune_codebook, finetune_levels, kmeans, weight_names
+from edgebook.compress.codebook import clusters, codebook, finetune_codebook, finetune_levels, kmeans, quick_kmeans, weight_names
 from edgebook.compress.equalize import correct_bias, equalize, pairs
 from edgebook.compress.mixed import assign, mean_bits, sensitivity, stored_bits, uniform
 from edgebook.errors import BadInput, Unsupported
@@ -147,6 +148,25 @@ def test_finetuned_levels_stay_on_the_grid(net, task):
 def test_bits_out_of_range_are_one_line(net, task, bits):
     with pytest.raises(BadInput, match="allowed: 1 to 8"):
         codebook(net, task, bits={"linear.weight": bits})
+
+
+def test_weights_may_change_their_centre_as_they_are_trained(net, task):
+    few = dataclasses.replace(task, x_train=task.x_train[:500], y_train=task.y_train[:500])
+    short = {"epochs": 2, "lr": 0.01, "teacher": net, "soft_weight": 0.5}
+    before = clusters(shared := codebook(net, few, bits=2))
+    free, fixed = (clusters(one) for one in (
+        finetune_levels(net, few, bits=2, levels="kmeans", **short), finetune_codebook(shared, few, **short)
+    ))  # fmt: skip
+    assert free.keys() == set(weight_names(net))
+    assert all(n <= 4 for _, n in free.values())
+    assert all(torch.equal(fixed[name][0], before[name][0]) for name in before)
+    assert not all(torch.equal(free[name][0], before[name][0]) for name in before)
+    close = quick_kmeans(w := torch.randn(5000, generator=torch.Generator().manual_seed(0)), 2)
+    assert weight_norm(close - w) <= 1.02 * weight_norm(kmeans(w, 2) - w)
+
+
+def weight_norm(w):
+    return w.square().sum()
 
 
 def test_nan_weights_and_unknown_layers_are_bad_input(net, task):

@@ -58,6 +58,13 @@ def kmeans(w: Tensor, bits: int, *, steps: int = 100) -> Tensor:
     return min(found, key=lambda own: (own - flat).square().sum()).view_as(w)
 
 
+def quick_kmeans(w: Tensor, bits: int, *, steps: int = 6) -> Tensor:
+    """`kmeans` as each training step can afford it: from the quantiles of a normal distribution, a few Lloyd steps."""
+    flat = w.flatten().double()
+    shares = (torch.arange(2**bits, dtype=torch.double, device=w.device) + 0.5) / 2**bits
+    return _snapped(flat, _lloyd(flat, flat.mean() + flat.std() * torch.special.ndtri(shares), steps)).view_as(w)
+
+
 def _lloyd(flat: Tensor, centres: Tensor, steps: int) -> Tensor:
     for _ in range(steps):
         index = nearest(flat, centres)
@@ -143,11 +150,16 @@ def project(net: nn.Module, step: int, *, shared: dict[str, tuple[Tensor, int]],
         weight.copy_((mean.half().float() if half else mean)[place].view_as(weight))
 
 
-def finetune_levels(model: nn.Module, task: Task, *, bits: int, levels: str, **recipe) -> nn.Module:
-    """The model trained with every weight rounded at every step to log2 or linear levels, which follow the weights.
-    `recipe` goes to `train`. Raises BadInput for bits outside 2..8. Source: Bengio et al. 2013, straight-through.
+def finetune_levels(
+    model: nn.Module, task: Task, *, bits: int, levels: str, teacher: nn.Module | None = None, soft_weight: float = 0.0, **recipe
+) -> nn.Module:  # fmt: skip
+    """The model trained with every weight rounded at every step to levels that follow the weights, so that a weight may
+    change its level: log2, linear, or the centres of k-means. The outputs of a `teacher` (the float model) get `soft_weight`
+    of the loss. `recipe` goes to `train`. Raises BadInput for bits outside 2..8. Source: Bengio et al. 2013,
+    straight-through.
     """
     if not 2 <= bits <= 8:
         raise BadInput(f"bits = {bits}; allowed: 2 to 8")
-    snap = pick({"linear": linear, "log2": log2}, levels, "levels")
-    return train_rounded(model, task, levels={name: partial(snap, bits=bits) for name in weight_names(model)}, **recipe)
+    snap = pick({"kmeans": quick_kmeans, "linear": linear, "log2": log2}, levels, "levels")
+    rounding = {name: partial(snap, bits=bits) for name in weight_names(model)}
+    return train_rounded(model, task, levels=rounding, teacher=teacher, soft_weight=soft_weight, **recipe)

@@ -7,8 +7,8 @@ import copy
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from edgebook.compress.taught import finetune
 from edgebook.tasks import Task
-from edgebook.train import train
 
 
 class Rounded(nn.Module):
@@ -22,18 +22,21 @@ class Rounded(nn.Module):
         return w + (self.levels(w.detach()) - w.detach())
 
 
-def train_rounded(model: nn.Module, task: Task, *, levels: dict, **recipe) -> nn.Module:
+def train_rounded(
+    model: nn.Module, task: Task, *, levels: dict, teacher: nn.Module | None = None, soft_weight: float = 0.0, **recipe
+) -> nn.Module:  # fmt: skip
     """A trained copy whose weights named in `levels` (name -> function of a tensor) are rounded at every step and baked in
-    at the end, so that they lie on their levels exactly. `recipe` goes to `train`; validation sees the rounded weights.
+    at the end, so that they lie on their levels exactly. `teacher`, `soft_weight` and `recipe` go to `finetune`; validation
+    sees the rounded weights.
     """
     net = copy.deepcopy(model)
     for name, function in levels.items():
         layer, _, weight = name.rpartition(".")
         parametrize.register_parametrization(net.get_submodule(layer), weight, Rounded(function))
-    net = train(net, task, **recipe)
+    net = finetune(net, task, teacher=teacher, soft_weight=soft_weight, **recipe)
     for name, function in levels.items():
         layer, _, weight = name.rpartition(".")
-        parametrize.remove_parametrizations(net.get_submodule(layer), weight)
+        parametrize.remove_parametrizations(net.get_submodule(layer), weight, leave_parametrized=False)
         parameter = net.get_parameter(name)
-        parameter.data = function(parameter.data)  # w + (q - w) is q up to float rounding only
+        parameter.data = function(parameter.data)  # exactly: what was trained, w + (q - w), is q up to float rounding
     return net

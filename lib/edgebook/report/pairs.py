@@ -37,7 +37,7 @@ def differences(
 
 def table(run_dir: Path, rows: list[Row], *, ours: str, theirs: str, at: str = "extra.macs_removed") -> pd.DataFrame:
     """`differences` as text: who, against whom, where both lie, the difference in points, and the times."""
-    return pd.DataFrame([
+    lines = [
         {
             "version": words.name(one["ours"]),
             "against": words.name(one["theirs"]),
@@ -50,7 +50,8 @@ def table(run_dir: Path, rows: list[Row], *, ours: str, theirs: str, at: str = "
             "faster than the baseline": f"{words.speed(one['ours']['speedup'])} and {words.speed(one['theirs']['speedup'])}",
         }
         for one in differences(run_dir, rows, ours=ours, theirs=theirs, at=at)
-    ])  # fmt: skip
+    ]
+    return pd.DataFrame(lines or [{"": f"nothing to compare: no files of {ours} beside {theirs}"}])
 
 
 def _correct(run_dir: Path, a: Row, b: Row) -> tuple[np.ndarray, np.ndarray]:
