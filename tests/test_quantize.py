@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from edgebook import affine
+from edgebook.compress import guard
 from edgebook.errors import BadInput, Unsupported
 from edgebook.runtimes import Quant, check, export, files, ranges, runtime
 from edgebook.runtimes.quiet import quiet
@@ -165,3 +166,11 @@ def test_what_a_runtime_lacks_is_one_line(net, task, tmp_path, name, quant, word
 def test_no_calibration_items_is_bad_input(net, task, tmp_path):
     with pytest.raises(BadInput, match="n_calibration: 0"):
         export(net, task, tmp_path / "x", runtime="onnx", quant=Quant(n_calibration=0))
+
+
+def test_no_weight_comes_back_more_than_half_a_step_wrong(net):
+    found = guard.rounding(net, bits=[8, 4, 2])
+    assert [one["bits"] for one in found] == [8, 4, 2]
+    assert all(0.5 < one["error_in_half_steps"] <= 1 + 1e-4 and one["as_pytorch"] for one in found)
+    assert found[1]["half_step"] == pytest.approx(found[0]["half_step"] * 127 / 7)
+    assert found[0]["sqnr_db"] > found[1]["sqnr_db"] + 20 > found[2]["sqnr_db"] + 20  # about 6 dB a bit

@@ -74,6 +74,12 @@ def _regularizers() -> Mapping:
     return REGULARIZERS
 
 
+def _repairs() -> Mapping:
+    from edgebook.compress.equalize import REPAIRS
+
+    return REPAIRS
+
+
 PARAMS: dict[str, Param] = {
     "run": Param(Annotated[str, Field(pattern=r"^[\w.-]+$")], "name of the run: the folder under reports/"),
     "task": Param(str, "data set, or a path to your .npz", known=_tasks),
@@ -139,6 +145,7 @@ PARAMS: dict[str, Param] = {
     "soft_weight": Param(Share, "weight of the teacher's outputs in the loss; the labels get the rest"),
     "algorithms": Param(Annotated[list[Algorithm], Field(min_length=1)], "what sets the ranges of static int8"),
     "calibration_sizes": Param(list[Count], "sizes of the calibration panel", "items"),
+    "repairs": Param(list[str], "what is done to the float network before it gets one scale a layer", known=_repairs),
     "calibration_seeds": Param(Annotated[list[Natural], Field(min_length=1)], "draws of the calibration panel"),
     "qat_epochs": Param(Count, "epochs of training with rounding in the loop"),
     "qat_lr": Param(Positive, "peak learning rate of that training"),

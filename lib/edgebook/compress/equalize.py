@@ -98,3 +98,6 @@ def _mean_output(layer: nn.Module, weight: Tensor, x: Tensor) -> Tensor:
     twin.bias = None
     y = twin(x)
     return y.mean(0) if y.ndim == 2 else y.transpose(0, 1).flatten(1).mean(1)
+
+
+REPAIRS = {"correct_bias": correct_bias, "equalize": equalize}

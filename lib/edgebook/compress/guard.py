@@ -38,6 +38,36 @@ def layer_report(model: nn.Module, *, bits: int = 8, granularity: str = "tensor"
     return sorted(found, key=lambda row: row["sqnr_db"])
 
 
+@torch.no_grad()
+def rounding(model: nn.Module, *, bits: list[int]) -> list[dict[str, Any]]:
+    """One dict for each number of bits, over all layers with a scale a channel (batch norm folded in): `half_step` (of the
+    widest channel), `error_in_half_steps` (the largest of any weight: at most 1), `sqnr_db` (of the median layer), and
+    `as_pytorch`, whether PyTorch's own fake quantization gives the same numbers. Raises BadInput for bits out of range.
+    """
+    found = []
+    for n in bits:
+        parts = [_rounded(w, n) for w in folded.weights(model).values()]
+        found.append({
+            "bits": n,
+            "half_step": max(half for half, *_ in parts),
+            "error_in_half_steps": max(error for _, error, *_ in parts),
+            "sqnr_db": torch.tensor([db for *_, db, _ in parts]).median().item(),
+            "as_pytorch": all(same for *_, same in parts),
+        })  # fmt: skip
+    return found
+
+
+def _rounded(w: torch.Tensor, bits: int) -> tuple[float, float, float, bool]:
+    """Half a step, the largest error in half steps, signal to noise in dB, and whether PyTorch rounds alike."""
+    scale, zero = affine.qparams(*affine.ranges(w, axis=0), bits=bits, symmetric=True)
+    back = affine.round_trip(w, bits=bits, axis=0)
+    half = scale.reshape(-1, *[1] * (w.ndim - 1)) / 2
+    noise = (back - w).square().sum().clamp(min=1e-20)
+    theirs = torch.fake_quantize_per_channel_affine(w, scale, zero, 0, *affine.limits(bits, symmetric=True))
+    same = torch.allclose(back, theirs, atol=1e-7)
+    return half.max().item(), ((back - w).abs() / half).max().item(), (10 * (w.square().sum() / noise).log10()).item(), same
+
+
 def explain(row: dict[str, Any], model: nn.Module, n_outputs: int) -> str | None:
     """One line for a collapsed file: the layers with the worst rounding, and what helps; None when it has not collapsed."""
     if row["status"] != "ok" or not collapsed(row, n_outputs):
