@@ -55,7 +55,7 @@ def onnx_default(floats: Path, path: Path, items) -> None:
     from onnxruntime.quantization import quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    from edgebook.runtimes.onnx import Reader
+    from edgebook.runtimes.onnx_quant import Reader
 
     prepared = path.with_name("prepared.onnx")
     quant_pre_process(str(floats), str(prepared))

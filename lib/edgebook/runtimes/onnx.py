@@ -94,21 +94,11 @@ def _tool(prepared: Path, path: Path, quant: Quant, items: np.ndarray) -> None:
         ready = prepared.with_name("ranges.json")
         onnx_quant.save_ranges(prepared, items, quant.algorithm, ready)
     ortq.quantize_static(
-        prepared, path, None if ready else Reader(items), quant_format=ortq.QuantFormat.QDQ, **own,
+        prepared, path, None if ready else onnx_quant.Reader(items), quant_format=ortq.QuantFormat.QDQ, **own,
         activation_type=ortq.QuantType.QUInt8, calibration_cache_path=ready,
         nodes_to_exclude=onnx_quant.matching_nodes(prepared, [pattern for pattern, _ in quant.per_layer]),
         extra_options={"WeightSymmetric": quant.symmetric, "ActivationSymmetric": False},
     )  # fmt: skip
-
-
-class Reader:
-    """What ONNX Runtime's tool calls for calibration: `get_next` gives one item's feed, then None."""
-
-    def __init__(self, items: np.ndarray):
-        self.feeds = iter([{"x": item[None]} for item in items])
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        return next(self.feeds, None)
 
 
 def preload() -> None:

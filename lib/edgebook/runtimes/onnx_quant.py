@@ -14,6 +14,16 @@ CHUNK = 16  # calibration items whose intermediate values are held in memory at 
 INT4_OPSET = 21  # the first that knows 4-bit integers
 
 
+class Reader:
+    """What ONNX Runtime's tool calls for calibration: `get_next` gives one item's feed, then None."""
+
+    def __init__(self, items: np.ndarray):
+        self.feeds = iter([{"x": item[None]} for item in items])
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        return next(self.feeds, None)
+
+
 def weight_only(model, quant: Quant):
     """The model with its weights as 8- or 4-bit integers, each followed by a DequantizeLinear: small on disk, float as it
     runs. `quant.per_layer` gives weights whose name matches their own precision. Raises Unsupported when nothing matches.
@@ -113,8 +123,6 @@ def save_ranges(prepared: Path, items: np.ndarray, algorithm: str, path: Path) -
     from onnxruntime.quantization import CalibrationMethod, create_calibrator
     from onnxruntime.quantization.calibrate import TensorsData
     from onnxruntime.quantization.quantize import save_tensors_data
-
-    from edgebook.runtimes.onnx import Reader
 
     collector = create_calibrator(
         prepared, None, augmented_model_path=str(path.with_suffix(".onnx")), calibrate_method=CalibrationMethod.Percentile,
