@@ -148,7 +148,7 @@ def test_the_same_seed_gives_the_same_file_and_training_items_only(net, task, tm
 @pytest.mark.parametrize(
     ("name", "quant", "words"),
     [
-        ("onnx", Quant("bf16"), "onnx has no bf16; it has fp32"),
+        ("onnx", Quant("int16x8"), "onnx has no int16x8; it has fp32"),
         ("litert", Quant("bf16"), "litert has no bf16; it has fp32"),
         ("onnx", Quant(algorithm="octav"), "it has minmax, percentile"),
         ("onnx", Quant("int8-dynamic", algorithm="mse"), "it has minmax"),
