@@ -36,6 +36,19 @@ def test_the_training_side_may_be_entered_again_and_never_while_measuring_is_ask
         pass
 
 
+def test_a_measurer_is_let_in_amid_a_long_epoch():
+    code = "from edgebook import lock\nwith lock.measuring('x'):\n    print('measured', flush=True)\n"
+    with lock.training():
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        ends = time.monotonic() + 20
+        while process.poll() is None and time.monotonic() < ends:
+            time.sleep(0.05)
+            lock.step_aside()
+    out, _ = process.communicate(timeout=10)
+    assert out == "measured\n"
+    lock.step_aside()  # with nothing held it does nothing
+
+
 def test_a_lock_ends_with_its_process():
     code = "from edgebook import lock\nimport os\nwith lock.measuring('gone'):\n    os._exit(1)\n"
     subprocess.run([sys.executable, "-c", code], check=False)

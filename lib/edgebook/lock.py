@@ -1,7 +1,7 @@
 """One machine-wide lock with two sides: many may train, one may measure, never both.
 
 Kernel locks on two files: they end with the process, however it dies. A measurer takes the gate first, so
-trainers (who pass the gate at every epoch) let it in after one epoch at most.
+trainers (who pass the gate at every epoch, and look at it every second) soon let it in.
 """
 
 from __future__ import annotations
@@ -10,12 +10,16 @@ import fcntl
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+LOOK_S = 1.0  # between two looks whether somebody waits to measure
 _shared_depth = 0  # the shared side may be entered again by the process that holds it
+_floor: IO[str] | None = None  # of the shared side, while this process holds it
+_looked = 0.0
 
 
 def _folder() -> Path:
@@ -41,8 +45,8 @@ def _take(file: IO[str], mode: int, waiting_for: str) -> None:
 
 @contextmanager
 def training() -> Iterator[None]:
-    """Hold the shared side; leave it often (every epoch), or a measurer waits for long."""
-    global _shared_depth
+    """Hold the shared side; leave it often, or `step_aside` in between, or a measurer waits for long."""
+    global _shared_depth, _floor
     if _shared_depth:
         yield
         return
@@ -50,11 +54,26 @@ def training() -> Iterator[None]:
         _take(gate, fcntl.LOCK_SH, "a measurement")
         _take(floor, fcntl.LOCK_SH, "a measurement")
         fcntl.flock(gate, fcntl.LOCK_UN)
-        _shared_depth += 1
+        _shared_depth, _floor = _shared_depth + 1, floor
         try:
             yield
         finally:
-            _shared_depth -= 1
+            _shared_depth, _floor = _shared_depth - 1, None
+
+
+def step_aside() -> None:
+    """In the midst of what holds the shared side: let a measurer in, if one waits, and go on after it."""
+    global _looked
+    if _floor is None or time.monotonic() - _looked < LOOK_S:
+        return
+    _looked = time.monotonic()
+    with _open("gate") as gate:
+        try:
+            fcntl.flock(gate, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(_floor, fcntl.LOCK_UN)
+            _take(gate, fcntl.LOCK_SH, "a measurement")
+            _take(_floor, fcntl.LOCK_SH, "a measurement")
 
 
 @contextmanager
@@ -68,7 +87,7 @@ def measuring(who: str) -> Iterator[None]:
         gate.seek(0)
         gate.write(f"{who} (process {os.getpid()}), which measures")
         gate.flush()
-        _take(floor, fcntl.LOCK_EX, "training to end its epoch")
+        _take(floor, fcntl.LOCK_EX, "training to step aside")
         try:
             yield
         finally:

@@ -117,6 +117,7 @@ def train(
         if after_step:
             after_step(model, step)
         schedule.step()
+        lock.step_aside()
         return value.detach()
 
     for epoch in range(epochs):
