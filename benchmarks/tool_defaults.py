@@ -1,6 +1,6 @@
 """Static int8 as we make it, against ONNX Runtime's tool and ai-edge-quantizer with their defaults.
 
-`python benchmarks/tool_defaults.py reports/standard` takes every float network that a run trained, makes both files from
+`python benchmarks/tool_defaults.py reports/standard` takes every baseline that a run trained, makes both files from
 the same float file and the same calibration items, answers all test items with both, and prints the paired difference.
 """
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edgebook import runtimes, stats
 from edgebook.errors import Unsupported
+from edgebook.lab import one_line
 from edgebook.rows import read_rows
 from edgebook.runtimes import Quant
 from edgebook.runtimes.files import calibration_items
@@ -41,9 +42,12 @@ def compare(checkpoint: str, task: Task, runtime: str, n_items: int) -> str:
         except Unsupported as error:
             return str(error)
         floats, theirs = (Path(folder) / f"{name}{module.EXTENSION}" for name in ("floats", "theirs"))
-        with quiet():
-            module.convert(net, task.x_train[:1], floats)  # not the exported file, which has lost its names
-            DEFAULTS[runtime](floats, theirs, calibration_items(task, quant))
+        try:
+            with quiet():
+                module.convert(net, task.x_train[:1], floats)  # not the exported file, which has lost its names
+                DEFAULTS[runtime](floats, theirs, calibration_items(task, quant))
+        except Exception as error:  # whatever the tool cannot do
+            return f"the tool's defaults fail: {one_line(error)}"
         right = [module.load(file).predict(task.x_test.numpy()).argmax(1) == task.y_test.numpy() for file in (ours, theirs)]
     delta, lo, hi = stats.paired_difference(*right)
     shares = f"{100 * right[0].mean():.2f} % against {100 * right[1].mean():.2f} %"

@@ -44,6 +44,7 @@ def test_a_measurer_is_let_in_amid_a_long_epoch():
         while process.poll() is None and time.monotonic() < ends:
             time.sleep(0.05)
             lock.step_aside()
+        assert process.poll() is not None, "it measures only once training has ended"
     out, _ = process.communicate(timeout=10)
     assert out == "measured\n"
     lock.step_aside()  # with nothing held it does nothing

@@ -320,19 +320,21 @@ def test_page_needs_a_notebook(tmp_path):
 def test_two_methods_are_compared_item_by_item(tmp_path):
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 400)
-    right = {"a": rng.random(400) < 0.9, "b": rng.random(400) < 0.8}
+    right = {"ours": rng.random(400) < 0.9, "theirs": rng.random(400) < 0.8, "farther": rng.random(400) < 0.99}
+    removed = {"ours": 0.5, "theirs": 0.48, "farther": 0.54}
     rows, arrays = [], {"labels": labels}
-    for method, removed in (("a", 0.5), ("b", 0.48), ("far", 0.9)):
-        row = example_rows.example(method, score=0.9, val=0.9, size=1, latency=0.1, family="prune", method=method) | {
-            "samples": "s.npz"
-        }
-        row["extra"] = {"macs_removed": removed}
-        answers = np.where(right.get(method, right["b"]), labels, (labels + 1) % 3)
-        arrays |= {f"{row['row_id']}.outputs": np.eye(3)[answers], f"{row['row_id']}.items": np.arange(400)}
-        rows.append(row)
+    for name, good in right.items():
+        method = "b" if name == "farther" else name[0].replace("o", "a").replace("t", "b")
+        row = example_rows.example(name, score=0.9, val=0.9, size=1, latency=0.1, family="prune", method=method)
+        rows.append(row | {"samples": "s.npz", "extra": {"macs_removed": removed[name]}})
+        items = np.arange(100, 400) if name == "theirs" else np.arange(400)
+        answers = np.where(good, labels, (labels + 1) % 3)[items]
+        arrays |= {f"{row['row_id']}.outputs": np.eye(3)[answers], f"{row['row_id']}.items": items}
     np.savez(tmp_path / "s.npz", **arrays)
     (found,) = pairs.differences(tmp_path, rows, ours="a", theirs="b")
-    assert found["delta"] == pytest.approx(right["a"].mean() - right["b"].mean())
-    assert (found["lo"], found["hi"]) == stats.paired_difference(right["a"], right["b"])[1:]
+    assert found["theirs"]["label"] == "theirs"
+    assert (found["delta"], found["lo"], found["hi"]) == stats.paired_difference(right["ours"][100:], right["theirs"][100:])
     assert pairs.table(tmp_path, rows, ours="a", theirs="b").loc[0, "verdict"] == "better"
     assert pairs.differences(tmp_path, rows, ours="a", theirs="absent") == []
+    rows[0]["extra"] = {"macs_removed": 0.7}  # nobody else is so small
+    assert pairs.differences(tmp_path, rows, ours="a", theirs="b") == []

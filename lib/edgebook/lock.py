@@ -61,12 +61,13 @@ def training() -> Iterator[None]:
             _shared_depth, _floor = _shared_depth - 1, None
 
 
-def step_aside() -> None:
-    """In the midst of what holds the shared side: let a measurer in, if one waits, and go on after it."""
+def step_aside() -> float:
+    """In the midst of what holds the shared side: let a measurer in, if one waits, and go on after it; the seconds that it
+    took."""
     global _looked
     if _floor is None or time.monotonic() - _looked < LOOK_S:
-        return
-    _looked = time.monotonic()
+        return 0.0
+    _looked = came = time.monotonic()
     with _open("gate") as gate:
         try:
             fcntl.flock(gate, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -74,6 +75,7 @@ def step_aside() -> None:
             fcntl.flock(_floor, fcntl.LOCK_UN)
             _take(gate, fcntl.LOCK_SH, "a measurement")
             _take(_floor, fcntl.LOCK_SH, "a measurement")
+    return time.monotonic() - came
 
 
 @contextmanager

@@ -104,7 +104,7 @@ def train(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=lr, total_steps=max(epochs * steps_per_epoch, 2), pct_start=0.2
     )
-    order, history, best = torch.Generator().manual_seed(seed), [], (-1.0, None)
+    order, history, best, aside = torch.Generator().manual_seed(seed), [], (-1.0, None), 0.0
 
     def one_step(xb: Tensor, yb: Tensor, step: int) -> Tensor:
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == "bfloat16"):
@@ -117,16 +117,17 @@ def train(
         if after_step:
             after_step(model, step)
         schedule.step()
-        lock.step_aside()
+        nonlocal aside
+        aside += lock.step_aside()
         return value.detach()
 
     for epoch in range(epochs):
         with lock.training():
-            started = time.perf_counter()
+            started, aside = time.perf_counter(), 0.0
             model.train()
             batches = enumerate(_batches(x, y, batch_size, order, transform), epoch * steps_per_epoch)
             mean_loss = float(sum(one_step(xb, yb, step) for step, (xb, yb) in batches)) / steps_per_epoch
-            seconds = time.perf_counter() - started
+            seconds = time.perf_counter() - started - aside
             score = evaluate(model, task.x_val, task.y_val)
         history.append({"epoch": epoch + 1, "loss": mean_loss, "val_score": score, "seconds": seconds})
         if not np.isfinite(mean_loss):

@@ -15,6 +15,7 @@ from edgebook.errors import BadInput, pick
 from edgebook.tasks import Task
 
 MOST_LEVELS = 256
+LLOYD_STEPS = 6  # that each step of training can afford
 
 
 def codebook(model: nn.Module, task: Task, *, bits: int | dict[str, int], levels: str = "kmeans") -> nn.Module:
@@ -56,13 +57,6 @@ def kmeans(w: Tensor, bits: int, *, steps: int = 100) -> Tensor:
     shares = flat.sort().values[((torch.arange(2**bits) + 0.5) / 2**bits * len(flat)).long()]
     found = [_snapped(flat, _lloyd(flat, start, steps)) for start in (even, shares)]
     return min(found, key=lambda own: (own - flat).square().sum()).view_as(w)
-
-
-def quick_kmeans(w: Tensor, bits: int, *, steps: int = 6) -> Tensor:
-    """`kmeans` as each training step can afford it: from the quantiles of a normal distribution, a few Lloyd steps."""
-    flat = w.flatten().double()
-    shares = (torch.arange(2**bits, dtype=torch.double, device=w.device) + 0.5) / 2**bits
-    return _snapped(flat, _lloyd(flat, flat.mean() + flat.std() * torch.special.ndtri(shares), steps)).view_as(w)
 
 
 def _lloyd(flat: Tensor, centres: Tensor, steps: int) -> Tensor:
@@ -160,6 +154,6 @@ def finetune_levels(
     """
     if not 2 <= bits <= 8:
         raise BadInput(f"bits = {bits}; allowed: 2 to 8")
-    snap = pick({"kmeans": quick_kmeans, "linear": linear, "log2": log2}, levels, "levels")
+    snap = pick(LEVELS | {"kmeans": partial(kmeans, steps=LLOYD_STEPS)}, levels, "levels")
     rounding = {name: partial(snap, bits=bits) for name in weight_names(model)}
     return train_rounded(model, task, levels=rounding, teacher=teacher, soft_weight=soft_weight, **recipe)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from edgebook.compress.taught import taught
+from edgebook.compress.taught import of_recipe, taught
 from edgebook.tasks import Task
 from edgebook.train import train
 
@@ -16,5 +16,5 @@ def distill(
 
     Raises BadInput for a temperature of 0 or less, or a weight outside [0, 1]. Source: Hinton et al. 2015, section 2.
     """
-    loss = taught(teacher, soft_weight=soft_weight, temperature=temperature, device=recipe.get("device", "auto"))
+    loss = taught(teacher, soft_weight=soft_weight, temperature=temperature, **of_recipe(recipe))
     return train(student, task, loss=loss, **recipe)

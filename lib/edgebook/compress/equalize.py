@@ -101,3 +101,4 @@ def _mean_output(layer: nn.Module, weight: Tensor, x: Tensor) -> Tensor:
 
 
 REPAIRS = {"correct_bias": correct_bias, "equalize": equalize}
+REPAIRED = {"correct_bias": "biases corrected", "equalize": "channels equalized"}  # what to call the network then

@@ -42,10 +42,11 @@ def layer_report(model: nn.Module, *, bits: int = 8, granularity: str = "tensor"
 def rounding(model: nn.Module, *, bits: list[int]) -> list[dict[str, Any]]:
     """One dict for each number of bits, over all layers with a scale a channel (batch norm folded in): `half_step` (of the
     widest channel), `error_in_half_steps` (the largest of any weight: at most 1), `sqnr_db` (of the median layer), and
-    `as_pytorch`, whether PyTorch's own fake quantization gives the same numbers. Raises BadInput for bits out of range.
+    `as_pytorch`, whether PyTorch's own fake quantization gives the same numbers. Empty without convolutions
+    and dense layers. Raises BadInput for bits out of range.
     """
     found = []
-    for n in bits:
+    for n in bits if folded.weights(model) else []:
         parts = [_rounded(w, n) for w in folded.weights(model).values()]
         found.append({
             "bits": n,

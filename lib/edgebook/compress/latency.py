@@ -17,6 +17,7 @@ from edgebook.compress.groups import remove
 from edgebook.compress.importance import channel_scores
 from edgebook.errors import BadInput, Unsupported
 from edgebook.measure.session import measure_files
+from edgebook.models.counts import count_params
 from edgebook.runtimes import Artifact
 from edgebook.runtimes.quiet import quiet
 from edgebook.tasks import Task
@@ -48,7 +49,8 @@ def prune_to_latency(
         offers = _offers(net, task, importance, round_to, seed)
         times = latencies([original or model, net, *offers.values()], task, runtime=runtime, measure_s=measure_s, threads=threads)
         dense, now, loss = times[0], times[1], _loss(net, task)
-        if now <= latency_ratio * dense:  # timed again: an offer that was taken for a lucky time goes on
+        smaller = original is not None and count_params(net) < count_params(original)
+        if (history or smaller) and now <= latency_ratio * dense:  # timed again: an offer taken for a lucky time goes on
             net.history = history
             return net
         worth = {}

@@ -60,13 +60,14 @@ def prune(
 
 def prune_in_steps(
     model: nn.Module, task: Task, *, n_steps: int, pruning_ratio: float | None = None, macs_ratio: float | None = None,
-    importance: str = "l2", scope: str = "uniform", round_to: int = 8, seed: int = 0, soft_weight: float = 0.0, **recipe: Any,
+    importance: str = "l2", scope: str = "uniform", round_to: int = 8, seed: int = 0,
+    teacher: nn.Module | None = None, soft_weight: float = 0.0, **recipe: Any,
 ) -> nn.Module:  # fmt: skip
     """A pruned and fine-tuned copy: `n_steps` times an equal part of the share goes, and `recipe` (of `train`) follows.
 
-    The epochs of the recipe are split over the steps, the last step gets what remains. The outputs of the whole model get
-    `soft_weight` of the loss, the labels the rest. Raises BadInput as `prune` does, and for more steps than epochs.
-    Source: Han et al. 2015, Learning both weights and connections.
+    The epochs of the recipe are split over the steps, the last step gets what remains. The outputs of the teacher (None:
+    the model itself) get `soft_weight` of the loss, the labels the rest. Raises BadInput as `prune` does, and for more
+    steps than epochs. Source: Han et al. 2015, Learning both weights and connections.
     """
     epochs = recipe.pop("epochs")
     if not 1 <= n_steps <= max(epochs, 1):
@@ -78,7 +79,7 @@ def prune_in_steps(
             net, task, **share, importance=importance, scope=scope, round_to=round_to, original=model, seed=seed
         )  # fmt: skip
         own = epochs // n_steps if step < n_steps else epochs - (n_steps - 1) * (epochs // n_steps)
-        net = finetune(net, task, teacher=model, soft_weight=soft_weight, epochs=own, seed=seed, **recipe)
+        net = finetune(net, task, teacher=teacher or model, soft_weight=soft_weight, epochs=own, seed=seed, **recipe)
         history += net.history
     net.history = [{**entry, "epoch": number} for number, entry in enumerate(history, 1)]
     return net

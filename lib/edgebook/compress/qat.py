@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from edgebook import store
-from edgebook.compress.taught import taught
+from edgebook.compress.taught import of_recipe, taught
 from edgebook.errors import BadInput, Unsupported
 from edgebook.tasks import Task
 from edgebook.train import train
@@ -111,14 +111,14 @@ def qat(
 ) -> nn.Module:  # fmt: skip
     """The model fine-tuned with int8 rounding in the loop, as a FakeQuantized; `recipe` goes to `train`. Ranges freeze
     after `freeze_at` of the steps. With a `teacher` (the float model), its softened outputs get `soft_weight` of the loss.
-    Raises BadInput for a share outside [0, 1].
+    Raises BadInput for a share outside [0, 1], `taught`'s only with a teacher.
     """
     if not 0 <= freeze_at <= 1:
         raise BadInput(f"freeze_at = {freeze_at}; allowed: 0 to 1")
     last = int(freeze_at * epochs * -(-len(task.x_train) // recipe.get("batch_size", 128)))
     loss = None
     if teacher is not None:
-        loss = taught(teacher, soft_weight=soft_weight, temperature=temperature, device=recipe.get("device", "auto"))
+        loss = taught(teacher, soft_weight=soft_weight, temperature=temperature, **of_recipe(recipe))
 
     def freeze(net: nn.Module, step: int) -> None:
         if step == last:

@@ -19,7 +19,8 @@ class Rounded(nn.Module):
         self.levels = levels
 
     def forward(self, w: Tensor) -> Tensor:
-        return w + (self.levels(w.detach()) - w.detach())
+        rounded = self.levels(w.detach().cpu()).to(w.device)  # some levels need what not every device has
+        return w + (rounded - w.detach())
 
 
 def train_rounded(

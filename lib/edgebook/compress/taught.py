@@ -14,11 +14,13 @@ from edgebook.tasks import Task
 from edgebook.train import Loss, pick_device, train
 
 
-def taught(teacher: nn.Module, *, soft_weight: float, temperature: float = 4.0, device: str = "auto") -> Loss:
+def taught(
+    teacher: nn.Module, *, soft_weight: float, temperature: float = 4.0, label_smoothing: float = 0.0, device: str = "auto"
+) -> Loss:  # fmt: skip
     """A loss for `train`: soft_weight * T^2 * KL(teacher / T || model / T) + (1 - soft_weight) * cross entropy.
 
-    The teacher is copied to the device. Raises BadInput for a temperature of 0 or less, or a weight outside [0, 1].
-    Source: Hinton et al. 2015, section 2.
+    `label_smoothing` is the cross entropy's. The teacher is copied to the device. Raises BadInput for a temperature of 0 or
+    less, or a weight outside [0, 1]. Source: Hinton et al. 2015, section 2.
     """
     if temperature <= 0:
         raise BadInput(f"temperature = {temperature}; allowed: > 0")
@@ -30,7 +32,8 @@ def taught(teacher: nn.Module, *, soft_weight: float, temperature: float = 4.0, 
         own = model(x)
         with torch.no_grad():
             hints = teacher(x)
-        return soft_weight * soft_loss(own, hints, temperature) + (1 - soft_weight) * F.cross_entropy(own, y)
+        hard = F.cross_entropy(own, y, label_smoothing=label_smoothing)
+        return soft_weight * soft_loss(own, hints, temperature) + (1 - soft_weight) * hard
 
     return loss
 
@@ -49,5 +52,10 @@ def finetune(
     """
     if soft_weight and teacher is None:
         raise BadInput(f"soft_weight = {soft_weight} needs a teacher")
-    loss = taught(teacher, soft_weight=soft_weight, device=recipe.get("device", "auto")) if soft_weight else None
+    loss = taught(teacher, soft_weight=soft_weight, **of_recipe(recipe)) if soft_weight else None
     return train(model, task, loss=loss, **recipe)
+
+
+def of_recipe(recipe: dict[str, Any]) -> dict[str, Any]:
+    """What `taught` needs to know of a recipe of `train`."""
+    return {"label_smoothing": recipe.get("label_smoothing", 0.0), "device": recipe.get("device", "auto")}

@@ -13,20 +13,22 @@ from edgebook.report import samples, words
 from edgebook.report.seeds import ok, value
 
 Row = dict[str, Any]
+NEAR = 0.05  # shares that lie farther apart are not the same cost
 
 
 def differences(
     run_dir: Path, rows: list[Row], *, ours: str, theirs: str, at: str = "extra.macs_removed"
 ) -> list[dict[str, Any]]:
     """For every file of method `ours` the file of method `theirs` in the same runtime, format and seed that is nearest in
-    `at`: `ours`, `theirs` (rows), `delta` (score of ours minus theirs, paired on the items that both answered), `lo`, `hi`,
-    `verdict`. Empty where one of the two is missing.
+    `at`, and at most NEAR away: `ours`, `theirs` (rows), `delta` (score of ours minus theirs, paired on the items that both
+    answered), `lo`, `hi`, `verdict`. Empty where one of the two is missing.
     """
     same = ("task", "model", "runtime", "precision", "seed", "batch_size")
     good = [row for row in ok(rows) if row["samples"] and value(row, at) is not None]
     found = []
     for row in [row for row in good if row["method"] == ours]:
         others = [one for one in good if one["method"] == theirs and all(one[key] == row[key] for key in same)]
+        others = [one for one in others if abs(value(one, at) - value(row, at)) <= NEAR]
         if others:
             other = min(others, key=lambda one: abs(value(one, at) - value(row, at)))
             delta, lo, hi = stats.paired_difference(*_correct(run_dir, row, other))
