@@ -36,6 +36,7 @@ def test_every_model_is_covered_here():
         ("conv1d", (1, 40), 10, {}, 5_210),  # published, MNIST-1D
         ("gru", (1, 40), 10, {}, 5_134),  # published, MNIST-1D
         ("mlp", (1, 40), 10, {}, 15_210),  # published, MNIST-1D
+        ("mlp", (1, 40), 10, {"shortcut": True}, 15_210),  # a shortcut has no weights
         ("lstm", (1, 40), 10, {}, 2 * 4 * (6 * 1 + 6 * 6 + 6 + 6) + (2 * 6 * 40) * 10 + 10),
         ("gru", (1, 40), 10, {"head": "last", "directions": 1, "hidden": 4}, 3 * (4 + 16 + 8) + 4 * 10 + 10),
         ("mlp", (1, 3), 2, {"hidden": ()}, 3 * 2 + 2),
@@ -258,3 +259,12 @@ def test_a_users_file_that_does_not_import_is_bad_input(tmp_path):
     file.write_text("def net(:\n")
     with pytest.raises(BadInput, match=r"broken\.py does not import"):
         build_model(f"{file}:net", (1, 4), 2)
+
+
+def test_a_shortcut_passes_what_its_layer_does_not_change():
+    """With the second layer's weights and bias at zero, the net is the one without that layer."""
+    torch.manual_seed(0)
+    net = build_model("mlp", (1, 40), 10, hidden=(20, 20), shortcut=True).eval()
+    net.layers[2].linear.weight.data.zero_(), net.layers[2].linear.bias.data.zero_()
+    x = torch.randn(5, 1, 40)
+    assert torch.equal(net(x), net.layers[3](net.layers[1](net.layers[0](x.flatten(1)))))

@@ -6,7 +6,6 @@ import copy
 import tempfile
 from pathlib import Path
 
-import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -16,6 +15,7 @@ from edgebook.compress.batch_norm import reestimate_batch_norm
 from edgebook.compress.groups import remove
 from edgebook.compress.importance import channel_scores
 from edgebook.errors import BadInput, Unsupported
+from edgebook.measure import figures
 from edgebook.measure.session import measure_files
 from edgebook.models.counts import count_params
 from edgebook.runtimes import Artifact
@@ -25,6 +25,7 @@ from edgebook.train import infer
 
 N_ITEMS = 1024  # training items behind a loss
 MULTIPLES = 2  # of round_to that a layer offers to lose
+LONGER = 4  # times the timing, before it is said that nothing saves time
 NOISE = 0.01  # a candidate that saves less of the latency than this saves nothing
 
 
@@ -44,10 +45,11 @@ def prune_to_latency(
     """
     if not 0 < latency_ratio < 1:
         raise BadInput(f"latency_ratio = {latency_ratio}; allowed: 0 < ratio < 1")
-    net, history = copy.deepcopy(model).eval(), []
+    net, history, seconds = copy.deepcopy(model).eval(), [], measure_s
     while True:
         offers = _offers(net, task, importance, round_to, seed)
-        times = latencies([original or model, net, *offers.values()], task, runtime=runtime, measure_s=measure_s, threads=threads)
+        several = [original or model, net, *offers.values()]
+        times = latencies(several, task, runtime=runtime, measure_s=seconds, threads=threads)
         dense, now, loss = times[0], times[1], _loss(net, task)
         smaller = original is not None and count_params(net) < count_params(original)
         if (history or smaller) and now <= latency_ratio * dense:  # timed again: an offer taken for a lucky time goes on
@@ -57,23 +59,27 @@ def prune_to_latency(
         for (change, offer), time in zip(offers.items(), times[2:], strict=True):
             if now - time > NOISE * dense:
                 worth[change] = ((_loss(offer, task) - loss) / (now - time), time / dense, offer)
+        if not worth and seconds == measure_s:  # noise may hide what little is saved: longer, once
+            seconds = LONGER * measure_s
+            continue
         if not worth:
             raise Unsupported(f"{runtime} came down to {now / dense:.2f} of the latency; no layer saves more by {round_to}")
         layer, channels = best = min(worth, key=lambda change: worth[change][0])
         _, reached, net = worth[best]
+        seconds = measure_s
         history.append({"layer": layer, "channels": channels, "latency_ratio": reached})
 
 
 def latencies(
     models: list[nn.Module], task: Task, *, runtime: str, measure_s: float, threads: int = 1
 ) -> list[float]:  # fmt: skip
-    """Median milliseconds of each model's float file, all timed in turn in one session."""
+    """Median milliseconds of each model's float file, all timed in turn in one session; disturbed blocks are left out."""
     with tempfile.TemporaryDirectory() as folder:
         files = [_exported(model, task, runtime, Path(folder) / str(number)) for number, model in enumerate(models)]
         measured = measure_files(files, {}, seconds=measure_s, threads=threads, who="latency-aware pruning")
     if broken := next((result.error for result in measured if result.error), None):
         raise RuntimeError(broken)
-    return [float(torch.tensor(result.blocks_p50).median()) for result in measured]
+    return [figures.latency(result)["latency_ms_p50"] for result in measured]
 
 
 def _exported(model: nn.Module, task: Task, runtime: str, path: Path) -> Artifact:
