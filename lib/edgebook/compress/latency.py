@@ -14,10 +14,10 @@ from edgebook.compress import folded
 from edgebook.compress.batch_norm import reestimate_batch_norm
 from edgebook.compress.groups import remove
 from edgebook.compress.importance import channel_scores
-from edgebook.errors import BadInput, Unsupported
+from edgebook.errors import BadInput, Unsupported, pick
 from edgebook.measure import figures
 from edgebook.measure.session import measure_files
-from edgebook.models.counts import count_params
+from edgebook.models.counts import count_macs, count_params
 from edgebook.runtimes import Artifact
 from edgebook.runtimes.quiet import quiet
 from edgebook.tasks import Task
@@ -31,18 +31,20 @@ NOISE = 0.01  # a candidate that saves less of the latency than this saves nothi
 
 def prune_to_latency(
     model: nn.Module, task: Task, *, latency_ratio: float, runtime: str, importance: str = "l2", round_to: int = 8,
-    measure_s: float = 0.2, threads: int = 1, original: nn.Module | None = None, seed: int = 0,
+    cost: str = "operations", measure_s: float = 0.2, threads: int = 1, original: nn.Module | None = None, seed: int = 0,
 ) -> nn.Module:  # fmt: skip
     """A copy whose file in `runtime` takes at most `latency_ratio` of the time of `original` (None: of the model), not yet
     fine-tuned. From what one ratio gave, a smaller ratio goes on as if it had begun with the original.
 
     Step by step: every layer in turn offers its `round_to` least important channels, and twice as many, since kernels work
     in blocks and a part of one saves nothing. Each offer is exported and timed whole, together with the net of the step
-    before, and the one that costs the least training loss for the time it saves is taken; batch norm is re-estimated for
-    that loss. `.history` holds one dict a step: layer, channels, latency_ratio. Raises BadInput for a ratio outside (0, 1),
+    before, and the one that costs least for the time it saves is taken. `cost`: operations (multiply-accumulates: what is
+    left can be trained again), or loss (of training items, not fine-tuned, with batch norm re-estimated). `.history` holds
+    one dict a step: layer, channels, latency_ratio. Raises BadInput for a ratio outside (0, 1) or an unknown cost,
     Unsupported when no offer saves time any more. Sources: after Yang et al. 2018, NetAdapt (there with fine-tuning in
     every step, and a table of layer times instead of whole files); Li et al. 2020, EagleEye (the fresh statistics).
     """
+    price = pick(COSTS, cost, "cost")
     if not 0 < latency_ratio < 1:
         raise BadInput(f"latency_ratio = {latency_ratio}; allowed: 0 < ratio < 1")
     net, history, seconds = copy.deepcopy(model).eval(), [], measure_s
@@ -50,7 +52,7 @@ def prune_to_latency(
         offers = _offers(net, task, importance, round_to, seed)
         several = [original or model, net, *offers.values()]
         times = latencies(several, task, runtime=runtime, measure_s=seconds, threads=threads)
-        dense, now, loss = times[0], times[1], _loss(net, task)
+        dense, now, paid = times[0], times[1], price(net, task)
         smaller = original is not None and count_params(net) < count_params(original)
         if (history or smaller) and now <= latency_ratio * dense:  # timed again: an offer taken for a lucky time goes on
             net.history = history
@@ -58,7 +60,7 @@ def prune_to_latency(
         worth = {}
         for (change, offer), time in zip(offers.items(), times[2:], strict=True):
             if now - time > NOISE * dense:
-                worth[change] = ((_loss(offer, task) - loss) / (now - time), time / dense, offer)
+                worth[change] = ((price(offer, task) - paid) / (now - time), time / dense, offer)
         if not worth and seconds == measure_s:  # noise may hide what little is saved: longer, once
             seconds = LONGER * measure_s
             continue
@@ -109,3 +111,10 @@ def _loss(net: nn.Module, task: Task) -> float:
     if any(isinstance(module, folded.NORMS) for module in net.modules()):
         net = reestimate_batch_norm(net, task, n_items=N_ITEMS)
     return F.cross_entropy(infer(net, task.x_train[:N_ITEMS]), task.y_train[:N_ITEMS]).item()
+
+
+def _operations(net: nn.Module, task: Task) -> float:
+    return -float(count_macs(net, task.input_shape))
+
+
+COSTS = {"loss": _loss, "operations": _operations}
