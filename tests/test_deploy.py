@@ -297,6 +297,18 @@ def test_truth_table_says_why_and_where():
     missing = row(status="unsupported", error="tflm: no kernel for GELU; litert can", size_bytes=None)
     told = deploy.truth_table([row(), missing], boards).data
     assert "no kernel for GELU; litert can" in told
+    lacking = [
+        row(
+            runtime=name,
+            precision="fp16",
+            status="unsupported",
+            error=f"{name} has no fp16; it has fp32; litert can",
+            size_bytes=None,
+        )
+        for name in ("tflm", "vela")
+    ]
+    (together,) = deploy.truth(lacking, boards)
+    assert (together["runtime"], together["fits"]) == ("tflm, vela", "no fp16 there; litert can")
     line = deploy.truth([row(arena_bytes=270_000)], boards)[0]
     assert "nrf52840 (too much ram)" in line["fits"]
     assert "stm32h743" in line["fits"].split("; not")[0]

@@ -124,6 +124,8 @@ def qat(
         if step == last:
             net.freeze()
 
-    net = train(prepare(model), task, epochs=epochs, loss=loss, after_step=freeze, **recipe)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # PyTorch's own, at every copy of an exported graph
+        net = train(prepare(model), task, epochs=epochs, loss=loss, after_step=freeze, **recipe)
     net.freeze()
     return net

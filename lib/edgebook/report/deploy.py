@@ -17,8 +17,21 @@ HEADS = ("accuracy %", "against float", "agreement %", "file kB", "RAM kB", "lat
 
 
 def truth(rows: list[Row], devices: dict[str, Device], *, latency_budget_ms: float = 0) -> list[dict[str, str]]:
-    """The table as text, one dict a row: score with its interval, agreement, bytes, RAM, latency and the boards it fits."""
-    return [_line(row, devices, latency_budget_ms or None) for row in rows]
+    """The table as text, one dict a row: score with its interval, agreement, bytes, RAM, latency and the boards it fits.
+    Targets that lack a number format altogether share a line.
+    """
+    lines: list[dict[str, str]] = []
+    for row in rows:
+        line = _line(row, devices, latency_budget_ms or None)
+        if row["status"] == "unsupported" and f" has no {row['precision']}; " in str(row["error"]):
+            able = str(row["error"]).rpartition("; ")[2]
+            line["fits"] = f"no {row['precision']} there; {able}"
+            same = [one for one in lines if all(one[key] == line[key] for key in ("version", "format", "fits"))]
+            if same:
+                same[0]["runtime"] += f", {line['runtime']}"
+                continue
+        lines.append(line)
+    return lines
 
 
 def _line(row: Row, devices: dict[str, Device], budget_ms: float | None) -> dict[str, str]:
@@ -35,7 +48,7 @@ def _line(row: Row, devices: dict[str, Device], budget_ms: float | None) -> dict
         "against float": f"{words.difference(row['delta'], row['metric'])}, {row['verdict']}" if compared else words.NONE,
         "agreement %": words.score(row["agreement"]),
         "file kB": words.kilobytes(row["size_bytes"]),
-        "RAM kB": f"{words.kilobytes(ram)} {kind}" if ram is not None else words.NONE,
+        "RAM kB": f"{words.kilobytes(ram)} ({kind})" if ram is not None else words.NONE,
         "latency ms": words.digits(latency) + (" est." if est else ""),
         "fits": _boards(row, devices, budget_ms),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -194,7 +195,7 @@ def bars(rows: list[Row], y: str = "score", x: str = "precision", hue: str | Non
         group.sort(key=lambda row: hues.index(str(value(row, hue)) if hue else ""))
         for place, row in enumerate(group):
             _mark(axes, row, y, fy, middle + (place - (len(group) - 1) / 2) * step, step, paint, hue)
-    axes.set_xticks(range(len(groups)), list(groups))
+    axes.set_xticks(range(len(groups)), [textwrap.fill(name, max(8, 72 // len(groups))) for name in groups])
     axes.set(xlim=(-0.6, len(groups) - 0.4), ylabel=scales.title(y, points))
     axes.grid(visible=False, axis="x")
     dot = {"linestyle": "", "markeredgecolor": "white", "markersize": 8}
