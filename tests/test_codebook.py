@@ -50,16 +50,16 @@ def test_more_bits_never_raise_the_weight_error(net, task, levels):
     assert weight_error(net, codebook(net, task, bits=32, levels=levels)) == 0
 
 
-def test_kmeans_matches_scikit_learn():
+def test_kmeans_is_as_good_as_scikit_learns():
     from sklearn.cluster import KMeans
 
     w = torch.randn(400, generator=torch.Generator().manual_seed(0))
     starts = np.linspace(w.min(), w.max(), 8), np.quantile(w, (np.arange(8) + 0.5) / 8)
     fits = [KMeans(8, init=s[:, None], n_init=1, tol=0, max_iter=300).fit(w.numpy()[:, None]).inertia_ for s in starts]
     own = (kmeans(w, 3) - w).square().sum()
-    assert own == pytest.approx(min(fits), rel=1e-2)  # centres are float16
-    anywhere = KMeans(8, n_init=20, random_state=0).fit(w.numpy()[:, None]).inertia_
-    assert own <= 1.05 * anywhere
+    best = KMeans(8, n_init=20, random_state=0).fit(w.numpy()[:, None]).inertia_
+    assert 0.98 * best <= own <= 1.02 * best  # centres are float16
+    assert own <= 1.01 * min(fits)
 
 
 def test_every_kind_of_level_keeps_its_promise(net, task):

@@ -15,6 +15,7 @@ from edgebook.errors import BadInput, pick
 from edgebook.tasks import Task
 
 MOST_LEVELS = 256
+N_BINS = 1024  # of a histogram of weights
 LLOYD_STEPS = 6  # that each step of training can afford
 
 
@@ -48,15 +49,22 @@ def weight_names(model: nn.Module) -> list[str]:
 
 def kmeans(w: Tensor, bits: int, *, steps: int = 100) -> Tensor:
     """The tensor with every value replaced by its centre: Lloyd's algorithm in one dimension, from evenly spread centres
-    and from equally many values a centre, whichever ends nearer to the weights; float16 centres.
+    and from centres spread by density, whichever ends nearer to the weights; float16 centres.
     """
     flat = w.flatten().double()
     if len(flat.unique()) <= 2**bits:
         return _snapped(flat, flat.unique()).view_as(w)
     even = torch.linspace(flat.min(), flat.max(), 2**bits, dtype=torch.double)
-    shares = flat.sort().values[((torch.arange(2**bits) + 0.5) / 2**bits * len(flat)).long()]
-    found = [_snapped(flat, _lloyd(flat, start, steps)) for start in (even, shares)]
+    found = [_snapped(flat, _lloyd(flat, start, steps)) for start in (even, _by_density(flat, 2**bits))]
     return min(found, key=lambda own: (own - flat).square().sum()).view_as(w)
+
+
+def _by_density(flat: Tensor, n: int) -> Tensor:
+    """Centres as dense as the cube root of the values' density, the best for many centres. Source: Panter and Dite 1951."""
+    low, high = flat.min(), flat.max()
+    dense = torch.histc(flat.float(), N_BINS).double().pow(1 / 3).cumsum(0)
+    places = torch.searchsorted(dense, (torch.arange(n) + 0.5) / n * dense[-1])
+    return low + (places + 0.5) / N_BINS * (high - low)
 
 
 def _lloyd(flat: Tensor, centres: Tensor, steps: int) -> Tensor:
