@@ -110,6 +110,7 @@ PARAMS: dict[str, Param] = {
         list[Annotated[float, Field(gt=0, lt=1)]], "share of the baseline's latency that a net pruned by the clock may take"
     ),
     "latency_runtime": Param(str, "runtime whose clock pruning goes by", known=_runtimes),
+    "clock_cost": Param(Literal["loss", "operations"], "what pruning by the clock keeps small for the time that it saves"),
     "hidden_ratios": Param(Annotated[list[Ratio], Field(min_length=1)], "share of the hidden units to remove"),
     "hidden_importances": Param(
         Annotated[list[str], Field(min_length=1)], "what says which hidden units go", known=_hidden_importances

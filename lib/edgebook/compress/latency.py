@@ -31,15 +31,15 @@ NOISE = 0.01  # a candidate that saves less of the latency than this saves nothi
 
 def prune_to_latency(
     model: nn.Module, task: Task, *, latency_ratio: float, runtime: str, importance: str = "l2", round_to: int = 8,
-    cost: str = "operations", measure_s: float = 0.2, threads: int = 1, original: nn.Module | None = None, seed: int = 0,
+    cost: str = "loss", measure_s: float = 0.2, threads: int = 1, original: nn.Module | None = None, seed: int = 0,
 ) -> nn.Module:  # fmt: skip
     """A copy whose file in `runtime` takes at most `latency_ratio` of the time of `original` (None: of the model), not yet
     fine-tuned. From what one ratio gave, a smaller ratio goes on as if it had begun with the original.
 
     Step by step: every layer in turn offers its `round_to` least important channels, and twice as many, since kernels work
     in blocks and a part of one saves nothing. Each offer is exported and timed whole, together with the net of the step
-    before, and the one that costs least for the time it saves is taken. `cost`: operations (multiply-accumulates: what is
-    left can be trained again), or loss (of training items, not fine-tuned, with batch norm re-estimated). `.history` holds
+    before, and the one that costs least for the time it saves is taken. `cost`: loss (of training items, not fine-tuned,
+    with batch norm re-estimated), or operations (multiply-accumulates: what is left can be trained again). `.history` holds
     one dict a step: layer, channels, latency_ratio. Raises BadInput for a ratio outside (0, 1) or an unknown cost,
     Unsupported when no offer saves time any more. Sources: after Yang et al. 2018, NetAdapt (there with fine-tuning in
     every step, and a table of layer times instead of whole files); Li et al. 2020, EagleEye (the fresh statistics).
