@@ -322,10 +322,9 @@ def test_two_methods_are_compared_item_by_item(tmp_path):
     labels = rng.integers(0, 3, 400)
     right = {"ours": rng.random(400) < 0.9, "theirs": rng.random(400) < 0.8, "farther": rng.random(400) < 0.99}
     removed = {"ours": 0.5, "theirs": 0.48, "farther": 0.54}
-    rows, arrays = [], {"labels": labels}
+    methods, rows, arrays = {"ours": "a", "theirs": "b", "farther": "b"}, [], {"labels": labels}
     for name, good in right.items():
-        method = "b" if name == "farther" else name[0].replace("o", "a").replace("t", "b")
-        row = example_rows.example(name, score=0.9, val=0.9, size=1, latency=0.1, family="prune", method=method)
+        row = example_rows.example(name, score=0.9, val=0.9, size=1, latency=0.1, family="prune", method=methods[name])
         rows.append(row | {"samples": "s.npz", "extra": {"macs_removed": removed[name]}})
         items = np.arange(100, 400) if name == "theirs" else np.arange(400)
         answers = np.where(good, labels, (labels + 1) % 3)[items]

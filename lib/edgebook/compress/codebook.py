@@ -52,8 +52,8 @@ def kmeans(w: Tensor, bits: int, *, steps: int = 100) -> Tensor:
     and from centres spread by density, whichever ends nearer to the weights; float16 centres.
     """
     flat = w.flatten().double()
-    if len(flat.unique()) <= 2**bits:
-        return _snapped(flat, flat.unique()).view_as(w)
+    if len(values := flat.unique()) <= 2**bits:
+        return _snapped(flat, values).view_as(w)
     even = torch.linspace(flat.min(), flat.max(), 2**bits, dtype=torch.double)
     found = [_snapped(flat, _lloyd(flat, start, steps)) for start in (even, _by_density(flat, 2**bits))]
     return min(found, key=lambda own: (own - flat).square().sum()).view_as(w)
