@@ -48,15 +48,18 @@ def prune_to_latency(
     if not 0 < latency_ratio < 1:
         raise BadInput(f"latency_ratio = {latency_ratio}; allowed: 0 < ratio < 1")
     net, history, seconds = copy.deepcopy(model).eval(), [], measure_s
+    whole = original or model
+    reached = 0.0 if count_params(net) < count_params(whole) else 1.0  # 0: not known, to be timed
     while True:
+        if reached <= latency_ratio:  # timed again before offers are made: one that was taken for a lucky time goes on
+            dense, now = latencies([whole, net], task, runtime=runtime, measure_s=seconds, threads=threads)
+            if now <= latency_ratio * dense:
+                net.history = history
+                return net
         offers = _offers(net, task, importance, round_to, seed)
-        several = [original or model, net, *offers.values()]
+        several = [whole, net, *offers.values()]
         times = latencies(several, task, runtime=runtime, measure_s=seconds, threads=threads)
         dense, now, paid = times[0], times[1], price(net, task)
-        smaller = original is not None and count_params(net) < count_params(original)
-        if (history or smaller) and now <= latency_ratio * dense:  # timed again: an offer taken for a lucky time goes on
-            net.history = history
-            return net
         worth = {}
         for (change, offer), time in zip(offers.items(), times[2:], strict=True):
             if now - time > NOISE * dense:
