@@ -7,8 +7,8 @@ import torch
 
 from edgebook.compress import latency
 from edgebook.compress.groups import prunable
-from edgebook.compress.latency import prune_to_latency
-from edgebook.compress.prune import prune
+from edgebook.compress.latency import prune_evenly_to_latency, prune_to_latency
+from edgebook.compress.prune import at_every_share, prune
 from edgebook.compress.sensitivity import layer_ratios, ratios_for_macs, scan, table
 from edgebook.errors import BadInput, Unsupported
 from edgebook.models import build_model
@@ -97,6 +97,53 @@ def test_by_the_clock_a_block_of_channels_goes_where_a_part_of_it_saves_nothing(
     monkeypatch.setattr(latency, "latencies", clock)
     smaller = prune_to_latency(model, signals, latency_ratio=0.6, runtime="onnx", round_to=4)
     assert prunable(smaller, (1, 40))["features.2"] == 12
+
+
+def test_offers_are_tuned_before_they_are_judged(model, signals, monkeypatch):
+    """Every offer that saves time learns from the same items, and the one that is taken goes on with what it learned."""
+    seen, learn = [], latency.train
+
+    def watched(net, task, **recipe):
+        seen.append((prunable(net, task.input_shape)["features.2"], len(task.x_train), recipe["epochs"]))
+        return learn(net, task, **recipe)
+
+    def clock(models, task, **_):
+        return [1.0 + prunable(one, task.input_shape)["features.2"] for one in models]
+
+    monkeypatch.setattr(latency, "latencies", clock)
+    monkeypatch.setattr(latency, "train", watched)
+    how = {"latency_ratio": 0.9, "runtime": "onnx", "round_to": 4}
+    smaller = prune_to_latency(model, signals, tune_items=96, epochs=7, lr=0.003, batch_size=32, **how)
+    assert sorted(seen[:3]) == [(20, 96, 1), (24, 96, 1), (25, 96, 1)]  # two offers and the net itself
+    assert len(seen) == 3 * len(smaller.history)
+    untuned = prune_to_latency(model, signals, **how)
+    assert prunable(smaller, (1, 40)) == prunable(untuned, (1, 40))
+    assert evaluate(smaller, signals.x_val, signals.y_val) > evaluate(untuned, signals.x_val, signals.y_val)
+
+
+def test_of_offers_that_cost_nothing_the_one_that_saves_most_is_taken(model):
+    losses = dict(zip("abcd", (0.5, 0.5004, 0.4, 0.7), strict=True))
+    nets = {(name, 8): name for name in "bcd"}
+    saved = {("b", 8): 3.0, ("c", 8): 2.0, ("d", 8): 9.0}
+    assert latency._cheapest("a", nets, saved, lambda net: net, losses.get) == (("b", 8), "b")
+
+
+def test_evenly_the_largest_net_that_is_fast_enough(model, signals, monkeypatch):
+    def clock(models, task, **_):
+        return [1.0 + prunable(one, task.input_shape)["features.2"] for one in models]
+
+    monkeypatch.setattr(latency, "latencies", clock)
+    how = {"latency_ratio": 0.7, "runtime": "onnx", "round_to": 4}
+    even = prune_evenly_to_latency(model, signals, **how)
+    assert prunable(even, (1, 40)) == {"features.0": 16, "features.2": 16, "features.4": 16}
+    ranked = prune_evenly_to_latency(model, signals, scope="global", **how)
+    nets = at_every_share(model, signals, scope="global", round_to=4)
+    fast = [count_macs(net, (1, 40)) for net in nets if 1 + prunable(net, (1, 40))["features.2"] <= 0.7 * 26]
+    assert count_macs(ranked, (1, 40)) == max(fast)
+    with pytest.raises(Unsupported, match=r"uniform pruning by 4 comes down to 0\.\d\d of the latency in onnx"):
+        prune_evenly_to_latency(model, signals, **how | {"latency_ratio": 0.1})
+    with pytest.raises(BadInput, match=r"latency_ratio = 0; allowed"):
+        prune_evenly_to_latency(model, signals, **how | {"latency_ratio": 0})
 
 
 def test_fresh_batch_norm_statistics_decide_by_the_clock(digits):

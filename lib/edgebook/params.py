@@ -111,6 +111,12 @@ PARAMS: dict[str, Param] = {
     ),
     "latency_runtime": Param(str, "runtime whose clock pruning goes by", known=_runtimes),
     "clock_cost": Param(Literal["loss", "operations"], "what pruning by the clock keeps small for the time that it saves"),
+    "clock_tune_items": Param(
+        Annotated[int, Field(ge=0)], "items on which a removal by the clock is tuned before it is judged; 0: not tuned", "items"
+    ),
+    "same_time": Param(
+        list[Literal["uniform", "global"]], "what takes channels evenly or by one ranking, at the latency asked of the clock"
+    ),
     "hidden_ratios": Param(Annotated[list[Ratio], Field(min_length=1)], "share of the hidden units to remove"),
     "hidden_importances": Param(
         Annotated[list[str], Field(min_length=1)], "what says which hidden units go", known=_hidden_importances

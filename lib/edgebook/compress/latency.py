@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import copy
 import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -14,6 +19,7 @@ from edgebook.compress import folded
 from edgebook.compress.batch_norm import reestimate_batch_norm
 from edgebook.compress.groups import remove
 from edgebook.compress.importance import channel_scores
+from edgebook.compress.prune import at_every_share
 from edgebook.errors import BadInput, Unsupported, pick
 from edgebook.measure import figures
 from edgebook.measure.session import measure_files
@@ -21,32 +27,36 @@ from edgebook.models.counts import count_macs, count_params
 from edgebook.runtimes import Artifact
 from edgebook.runtimes.quiet import quiet
 from edgebook.tasks import Task
-from edgebook.train import infer
+from edgebook.train import infer, train
+
+Change = tuple[str, int]  # a layer, and the channels that it keeps
 
 N_ITEMS = 1024  # training items behind a loss
 MULTIPLES = 2  # of round_to that a layer offers to lose
 LONGER = 4  # times the timing, before it is said that nothing saves time
 NOISE = 0.01  # a candidate that saves less of the latency than this saves nothing
+FREE = 0.002  # a rise of the loss that is none: among offers that cost nothing, the one that saves most is taken
 
 
 def prune_to_latency(
     model: nn.Module, task: Task, *, latency_ratio: float, runtime: str, importance: str = "l2", round_to: int = 8,
-    cost: str = "loss", measure_s: float = 0.2, threads: int = 1, original: nn.Module | None = None, seed: int = 0,
+    cost: str = "loss", tune_items: int = 0, measure_s: float = 0.2, threads: int = 1, original: nn.Module | None = None,
+    seed: int = 0, **recipe: Any,
 ) -> nn.Module:  # fmt: skip
     """A copy whose file in `runtime` takes at most `latency_ratio` of the time of `original` (None: of the model), not yet
     fine-tuned. From what one ratio gave, a smaller ratio goes on as if it had begun with the original.
 
     Step by step: every layer in turn offers its `round_to` least important channels, and twice as many, since kernels work
     in blocks and a part of one saves nothing. Each offer is exported and timed whole, together with the net of the step
-    before, and the one that costs least for the time it saves is taken. `cost`: loss (of training items, not fine-tuned,
-    with batch norm re-estimated), or operations (multiply-accumulates: what is left can be trained again). `.history` holds
-    one dict a step: layer, channels, latency_ratio. Raises BadInput for a ratio outside (0, 1) or an unknown cost,
-    Unsupported when no offer saves time any more. Sources: after Yang et al. 2018, NetAdapt (there with fine-tuning in
-    every step, and a table of layer times instead of whole files); Li et al. 2020, EagleEye (the fresh statistics).
+    before, and the one that costs least for the time it saves is taken. `cost`: loss (on training items, with batch norm
+    re-estimated), or operations (multiply-accumulates). With `tune_items`, every offer that saves time is first trained on
+    so many items, by `recipe` (of `train`; one epoch whatever it says), and the next step goes on from there: what is lost
+    and can be learned again is no loss. `.history` holds one dict a step: layer, channels, latency_ratio. Raises BadInput for a
+    ratio outside (0, 1) or an unknown cost, Unsupported when no offer saves time any more. Sources: Yang et al. 2018,
+    NetAdapt (there with a table of layer times instead of whole files); Li et al. 2020, EagleEye (the fresh statistics).
     """
-    price = pick(COSTS, cost, "cost")
-    if not 0 < latency_ratio < 1:
-        raise BadInput(f"latency_ratio = {latency_ratio}; allowed: 0 < ratio < 1")
+    price, recipe = pick(COSTS, cost, "cost"), recipe | {"seed": seed}
+    _check(latency_ratio)
     net, history, seconds = copy.deepcopy(model).eval(), [], measure_s
     whole = original or model
     reached = 0.0 if count_params(net) < count_params(whole) else 1.0  # 0: not known, to be timed
@@ -58,21 +68,41 @@ def prune_to_latency(
                 return net
         offers = _offers(net, task, importance, round_to, seed)
         several = [whole, net, *offers.values()]
-        times = latencies(several, task, runtime=runtime, measure_s=seconds, threads=threads)
-        dense, now, paid = times[0], times[1], price(net, task)
-        worth = {}
-        for (change, offer), time in zip(offers.items(), times[2:], strict=True):
-            if now - time > NOISE * dense:
-                worth[change] = ((price(offer, task) - paid) / (now - time), time / dense, offer)
-        if not worth and seconds == measure_s:  # noise may hide what little is saved: longer, once
+        dense, now, *times = latencies(several, task, runtime=runtime, measure_s=seconds, threads=threads)
+        faster = {change: time for change, time in zip(offers, times, strict=True) if now - time > NOISE * dense}
+        if not faster and seconds == measure_s:  # noise may hide what little is saved: longer, once
             seconds = LONGER * measure_s
             continue
-        if not worth:
+        if not faster:
             raise Unsupported(f"{runtime} came down to {now / dense:.2f} of the latency; no layer saves more by {round_to}")
-        layer, channels = best = min(worth, key=lambda change: worth[change][0])
-        _, reached, net = worth[best]
-        seconds = measure_s
-        history.append({"layer": layer, "channels": channels, "latency_ratio": reached})
+        saved = {change: now - time for change, time in faster.items()}
+        tune = partial(_tuned, task=task, n_items=tune_items, step=len(history), recipe=recipe)
+        best, net = _cheapest(net, offers, saved, tune, partial(price, task=task))
+        reached, seconds = faster[best] / dense, measure_s
+        history.append({"layer": best[0], "channels": best[1], "latency_ratio": reached})
+
+
+def prune_evenly_to_latency(
+    model: nn.Module, task: Task, *, latency_ratio: float, runtime: str, scope: str = "uniform", importance: str = "l2",
+    round_to: int = 8, measure_s: float = 0.2, threads: int = 1, seed: int = 0,
+) -> nn.Module:  # fmt: skip
+    """The control at equal latency: of the nets that ever larger shares of the channels leave (`prune.at_every_share`), the
+    one with the most multiply-accumulates whose file takes at most `latency_ratio` of the model's time. Not yet fine-tuned.
+
+    Raises BadInput for a ratio outside (0, 1) and as `prune` does, Unsupported when every one takes longer.
+    """
+    _check(latency_ratio)
+    cuts = at_every_share(model, task, scope=scope, importance=importance, round_to=round_to, seed=seed)
+    dense, *times = latencies([model, *cuts], task, runtime=runtime, measure_s=measure_s, threads=threads)
+    fast = [cut for cut, time in zip(cuts, times, strict=True) if time <= latency_ratio * dense]
+    if not fast:
+        raise Unsupported(f"{scope} pruning by {round_to} comes down to {min(times) / dense:.2f} of the latency in {runtime}")
+    return max(fast, key=lambda cut: count_macs(cut, task.input_shape))
+
+
+def _check(latency_ratio: float) -> None:
+    if not 0 < latency_ratio < 1:
+        raise BadInput(f"latency_ratio = {latency_ratio}; allowed: 0 < ratio < 1")
 
 
 def latencies(
@@ -99,7 +129,7 @@ def _exported(model: nn.Module, task: Task, runtime: str, path: Path) -> Artifac
 
 def _offers(
     net: nn.Module, task: Task, importance: str, round_to: int, seed: int
-) -> dict[tuple[str, int], nn.Module]:  # fmt: skip
+) -> dict[Change, nn.Module]:  # fmt: skip
     """The net with one layer at each of its next lower multiples of `round_to`, for every layer that can spare channels."""
     scores, _ = channel_scores(net, task, importance=importance, seed=seed)
     whole = {name: len(score) for name, score in scores.items()}
@@ -107,6 +137,24 @@ def _offers(
     return {
         (name, n): remove(net, task.input_shape, scores, whole | {name: n}) for name, n in sorted(lower) if n >= round_to
     }  # fmt: skip
+
+
+def _cheapest(
+    net: nn.Module, offers: dict[Change, nn.Module], saved: dict[Change, float], tune: Callable, price: Callable
+) -> tuple[Change, nn.Module]:  # fmt: skip
+    """Of the offers that save time the one that costs least for it, and its net."""
+    paid, tuned = price(tune(net)), {change: tune(offers[change]) for change in saved}
+    best = min(saved, key=lambda change: max(price(tuned[change]) - paid, FREE) / saved[change])
+    return best, tuned[best]
+
+
+def _tuned(net: nn.Module, task: Task, n_items: int, step: int, recipe: dict[str, Any]) -> nn.Module:
+    """The net after one pass over `n_items` training items, others in every step."""
+    if not n_items:
+        return net
+    items = torch.randperm(len(task.x_train), generator=torch.Generator().manual_seed(step))[:n_items]
+    part = replace(task, x_train=task.x_train[items], y_train=task.y_train[items])
+    return train(net, part, **{**recipe, "epochs": 1, "keep": "last"})
 
 
 def _loss(net: nn.Module, task: Task) -> float:

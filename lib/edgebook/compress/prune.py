@@ -17,6 +17,7 @@ from edgebook.models.counts import count_macs, count_params
 from edgebook.tasks import Task
 
 SCOPES = ("uniform", "global", "isomorphic")
+N_SHARES = 32  # steps of the share of the channels that goes
 N_HALVINGS = 16  # of the ratio, when MACs are asked for
 
 
@@ -83,6 +84,21 @@ def prune_in_steps(
         history += net.history
     net.history = [{**entry, "epoch": number} for number, entry in enumerate(history, 1)]
     return net
+
+
+def at_every_share(
+    model: nn.Module, task: Task, *, scope: str = "uniform", importance: str = "l2", round_to: int = 8, seed: int = 0
+) -> list[nn.Module]:
+    """The different nets that are left when ever larger shares of the channels go, from most to fewest; the model itself is
+    none of them. Raises BadInput as `prune` does.
+    """
+    _check(model, 0.0, None, None, importance, scope, round_to)
+    scores, kinds = channel_scores(model, task, importance=importance, seed=seed)
+    whole = {name: len(score) for name, score in scores.items()}
+    shares = [number / N_SHARES for number in range(1, N_SHARES)]
+    kept = [channels_to_keep(scores, kinds, whole, share, scope, round_to) for share in shares]
+    different = {tuple(one.values()): one for one in kept if one != whole}
+    return [remove(model, task.input_shape, scores, one) for one in different.values()]
 
 
 def channels_to_keep(
