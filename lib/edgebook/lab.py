@@ -85,8 +85,10 @@ def start(notebook: str, values: dict[str, Any]) -> Lab:
 
 
 def recipe(lab: Lab, stage: str) -> dict[str, Any]:
-    """Arguments of `train` for a stage (baseline, finetune, distill): its own schedule, the baseline's everything else."""
+    """Arguments of `train` for a stage (baseline, finetune, distill): its own schedule, and augmentation where it has a say
+    in that, the baseline's everything else."""
     p = lab.params
+    augment = p.get(f"{stage}_augment")
     return {
         "epochs": p[f"{stage}_epochs"],
         "lr": p.get(f"{stage}_lr", p["baseline_lr"]),
@@ -94,7 +96,7 @@ def recipe(lab: Lab, stage: str) -> dict[str, Any]:
         "optimizer": p["baseline_optimizer"],
         "weight_decay": p["baseline_weight_decay"],
         "label_smoothing": p["baseline_label_smoothing"],
-        "augment": p["baseline_augment"],
+        "augment": p["baseline_augment"] if augment is None else augment,
         "dtype": p["baseline_dtype"],
         "device": p["device"],
         "seed": p["seed"],

@@ -136,6 +136,7 @@ PARAMS: dict[str, Param] = {
     "round_to": Param(Literal[1, 4, 8, 16], "channel counts are multiples of this", "channels"),
     "finetune_epochs": Param(Natural, "epochs of fine-tuning after compression"),
     "finetune_lr": Param(Positive, "peak learning rate of fine-tuning"),
+    "finetune_augment": Param(bool | None, "use the task's augmentation in fine-tuning; null: as the baseline does"),
     "finetune_soft_weight": Param(
         Share, "weight of the float baseline's outputs in the loss of fine-tuning; labels get the rest"
     ),
@@ -238,6 +239,8 @@ def _in_words(schema: dict) -> str:
     if schema.get("type") == "array":
         return f"list of ({_in_words(schema['items'])})"
     bounds = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+    if "anyOf" in schema:
+        return " or ".join(_in_words(one) for one in schema["anyOf"])
     return ", ".join([schema.get("type", "any"), *(f"{sign} {schema[key]:g}" for key, sign in bounds.items() if key in schema)])
 
 

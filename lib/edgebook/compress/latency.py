@@ -32,7 +32,7 @@ from edgebook.train import infer, train
 Change = tuple[str, int]  # a layer, and the channels that it keeps
 
 N_ITEMS = 1024  # training items behind a loss
-MULTIPLES = 2  # of round_to that a layer offers to lose
+MULTIPLES = (1, 2, 4)  # of round_to that a layer offers to lose
 LONGER = 4  # times the timing, before it is said that nothing saves time
 NOISE = 0.01  # a candidate that saves less of the latency than this saves nothing
 FREE = 0.002  # a rise of the loss that is none: among offers that cost nothing, the one that saves most is taken
@@ -46,9 +46,9 @@ def prune_to_latency(
     """A copy whose file in `runtime` takes at most `latency_ratio` of the time of `original` (None: of the model), not yet
     fine-tuned. From what one ratio gave, a smaller ratio goes on as if it had begun with the original.
 
-    Step by step: every layer in turn offers its `round_to` least important channels, and twice as many, since kernels work
-    in blocks and a part of one saves nothing. Each offer is exported and timed whole, together with the net of the step
-    before, and the one that costs least for the time it saves is taken. `cost`: loss (on training items, with batch norm
+    Step by step: every layer in turn offers its `round_to` least important channels, and two and four times as many, since
+    kernels work in blocks and a part of one saves nothing. Each offer is exported and timed whole, together with the net of
+    the step before, and the one that costs least for the time it saves is taken. `cost`: loss (on training items, with batch norm
     re-estimated), or operations (multiply-accumulates). With `tune_items`, every offer that saves time is first trained on
     so many items, by `recipe` (of `train`; one epoch whatever it says), and the next step goes on from there: what is lost
     and can be learned again is no loss. `.history` holds one dict a step: layer, channels, latency_ratio. Raises BadInput for a
@@ -69,7 +69,7 @@ def prune_to_latency(
         offers = _offers(net, task, importance, round_to, seed)
         several = [whole, net, *offers.values()]
         dense, now, *times = latencies(several, task, runtime=runtime, measure_s=seconds, threads=threads)
-        faster = {change: time for change, time in zip(offers, times, strict=True) if now - time > NOISE * dense}
+        faster = _faster(dict(zip(offers, times, strict=True)), now, NOISE * dense)
         if not faster and seconds == measure_s:  # noise may hide what little is saved: longer, once
             seconds = LONGER * measure_s
             continue
@@ -133,10 +133,20 @@ def _offers(
     """The net with one layer at each of its next lower multiples of `round_to`, for every layer that can spare channels."""
     scores, _ = channel_scores(net, task, importance=importance, seed=seed)
     whole = {name: len(score) for name, score in scores.items()}
-    lower = {(name, (n - 1) // round_to * round_to - less * round_to) for name, n in whole.items() for less in range(MULTIPLES)}
+    lower = {(name, round_to * ((n - 1) // round_to + 1 - less)) for name, n in whole.items() for less in MULTIPLES}
     return {
         (name, n): remove(net, task.input_shape, scores, whole | {name: n}) for name, n in sorted(lower) if n >= round_to
     }  # fmt: skip
+
+
+def _faster(times: dict[Change, float], now: float, least: float) -> dict[Change, float]:
+    """The times of the offers that save at least so much, over the net as it is and over the same layer's smaller offers."""
+    found: dict[Change, float] = {}
+    for (layer, channels), time in sorted(times.items(), key=lambda pair: -pair[0][1]):
+        others = [known for (name, _), known in found.items() if name == layer]
+        if time < min(others, default=now) - least:
+            found[layer, channels] = time
+    return found
 
 
 def _cheapest(
