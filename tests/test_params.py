@@ -1,9 +1,12 @@
 """Parameters: every notebook's are known and sound; what is wrong is one line that says where, what and what is allowed."""
 
+from dataclasses import replace
+
 import pytest
 
 from edgebook import params
 from edgebook.errors import BadInput
+from edgebook.lab import Lab, recipe
 
 STEMS = sorted(path.stem for path in params.NOTEBOOKS.glob("*.ipynb"))
 PRESETS = sorted((params.NOTEBOOKS.parent / "params").glob("*.yaml"))
@@ -51,4 +54,14 @@ def test_the_reference_tells_type_range_and_choices():
     lines = {line["name"]: line["type"] for line in params.reference()}
     assert lines["pruning_ratios"] == "list of (number, >= 0, < 1)"
     assert lines["baseline_optimizer"] == "one of adam, sgd"
+    assert lines["finetune_augment"] == "boolean or null"
     assert "resnet8" in lines["model"]
+
+
+def test_fine_tuning_takes_the_baselines_recipe_where_it_has_none_of_its_own():
+    values = params.notebook_defaults("20_prune_sweep") | {"baseline_augment": True, "finetune_lr": 0.02}
+    lab = Lab("20_prune_sweep", "x", params.NOTEBOOKS, values, None)
+    assert recipe(lab, "finetune") == recipe(lab, "baseline") | {"epochs": values["finetune_epochs"], "lr": 0.02}
+    plain = replace(lab, params=values | {"finetune_augment": False})
+    assert recipe(plain, "finetune") == recipe(lab, "finetune") | {"augment": False}
+    assert recipe(plain, "baseline")["augment"]
