@@ -202,6 +202,15 @@ def test_flags_say_what_was_not_kept():
     kept = row | {"speed_verdict": "faster", "compression_ratio": 3.0, "extra": {"portability": 1.0}}
     assert flags.flags(kept) == []
     assert flags.flags(row | {"speed_verdict": "cannot tell", "compression_ratio": 3.0, "extra": {}}) == []
+    sparse = row | {
+        "precision": "fp32",
+        "family": "sparsify",
+        "method": "lottery-magnitude",
+        "speed_verdict": "same",
+        "extra": {},
+    }
+    assert flags.flags(sparse) == [flags.NOT_FASTER]
+    assert flags.flags(sparse | {"family": "tuned", "method": "tuned"}) == []
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from edgebook import runtimes, store
-from edgebook.compress.groups import channel_groups, obtained, prunable, pruner, remove
+from edgebook.compress import importance as importances
+from edgebook.compress import sparse_learning
+from edgebook.compress.groups import SCOPES, channel_groups, obtained, prunable, pruner, remove
 from edgebook.compress.importance import IMPORTANCES, channel_scores
 from edgebook.compress.prune import prune, prune_in_steps
 from edgebook.compress.sparse_learning import REGULARIZERS, sparse_train
@@ -59,8 +61,6 @@ def test_every_kind_of_net_is_pruned_and_the_input_untouched(digits, name):
     smaller = prune(model, digits, pruning_ratio=0.5, round_to=8)
     assert store.weights_hash(model) == before
     assert count_macs(smaller, digits.input_shape) < 0.6 * count_macs(model, digits.input_shape)
-    widths = obtained(smaller, model, digits.input_shape)["channels"].values()
-    assert min(widths) >= 1
     assert infer(smaller, digits.x_val[:4]).shape == (4, 10)
     whole, left = prunable(model, digits.input_shape), prunable(smaller, digits.input_shape)
     assert all(left[layer] % 8 == 0 or whole[layer] < 8 for layer in left)
@@ -150,6 +150,35 @@ def test_every_importance_and_scope_comes_near_the_macs(digits, importance, scop
     assert store.weights_hash(again) == store.weights_hash(smaller)
 
 
+@pytest.mark.parametrize("scope", SCOPES)
+def test_every_layer_keeps_a_channel(digits, scope):
+    model = net("resnet8", digits, widths=[8, 16, 16])
+    smaller = prune(model, digits, pruning_ratio=0.99, scope=scope, round_to=1)
+    assert set(prunable(smaller, digits.input_shape).values()) == {1}
+    assert infer(smaller, digits.x_val[:4]).shape == (4, 10)
+
+
+@pytest.mark.parametrize("importance", ["hessian", "taylor"])
+def test_what_nothing_listens_to_goes_first_by_gradients_however_large(signals, importance):
+    model = net("mlp", signals, hidden=[8])
+    with torch.no_grad():
+        model.layers[0].weight[3] *= 100
+        model.layers[2].weight[:, 3] = 0
+    by_size, by_gradient = (channel_scores(model, signals, importance=name)[0]["layers.0"] for name in ("l2", importance))
+    assert by_size.argmax() == by_gradient.argmin() == 3
+
+
+def test_the_hessian_is_the_mean_of_each_items_squared_gradient(signals):
+    model = net("mlp", signals, hidden=[4])
+    importances._gradients(model, signals, squared=True, seed=0)
+    found, expected = model.layers[0].weight.grad.clone(), 0
+    items = torch.randperm(len(signals.x_train), generator=torch.Generator().manual_seed(0))[: importances.N_ITEMS]
+    for item in items:
+        loss = torch.nn.functional.cross_entropy(model(signals.x_train[item : item + 1]), signals.y_train[item : item + 1])
+        expected = expected + torch.autograd.grad(loss, model.layers[0].weight)[0].square() / len(items)
+    torch.testing.assert_close(found, expected, atol=1e-7, rtol=1e-4)
+
+
 def test_global_ranks_layers_together(signals):
     model = net("mlp", signals, hidden=[20, 20])
     with torch.no_grad():
@@ -175,6 +204,25 @@ def test_sparse_learning_makes_channels_smaller(digits, regularizer):
     )
     size = [sum(m.weight.abs().sum() for m in one.modules() if isinstance(m, nn.BatchNorm2d)) for one in (plain, pulled)]
     assert size[1] < size[0]
+
+
+def test_growing_reg_pulls_scales_and_the_unimportant_more_and_more(digits, monkeypatch):
+    pulls = []
+
+    def watched(net, task, *, before_step, **recipe):
+        for step in range(6):
+            for parameter in net.parameters():
+                parameter.grad = torch.zeros_like(parameter)
+            before_step(net, step)
+            pulls.append(net.stem[1].weight.grad / net.stem[1].weight.detach())
+        return net
+
+    monkeypatch.setattr(sparse_learning, "train", watched)
+    model = net("resnet8", digits, widths=[8, 8, 8])
+    sparse_train(model, digits, regularizer="growing_reg", reg=0.01, frequency=2)
+    assert torch.allclose(pulls[0], torch.full((8,), 0.01))  # before the first rise all pay alike
+    assert (pulls[5] >= pulls[0]).all()
+    assert pulls[5].max() == pytest.approx(0.04, rel=0.05)  # three rises for the least important
 
 
 @pytest.mark.parametrize(

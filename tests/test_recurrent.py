@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from edgebook import runtimes, store
+from edgebook.compress import recurrent
 from edgebook.compress.recurrent import IMPORTANCES, keep_units, prune_units, recurrent_parts, unit_places, zero_units
 from edgebook.errors import BadInput
 from edgebook.models import build_model
@@ -81,8 +82,30 @@ def test_a_unit_without_effect_goes_first(signals, importance):
     with torch.no_grad():  # a unit that matters for the loss matters more than none
         model.linear.weight *= 3
     smaller = prune_units(model, signals, pruning_ratio=0.3, importance=importance)
-    if importance != "loss":  # on the loss of an untrained net a unit may do harm
+    if importance == "loss":  # on the loss of an untrained net a unit may do harm: its absence only changes nothing
+        x, y = recurrent._items(signals, 0)
+        whole = torch.nn.functional.cross_entropy(infer(model, x), y)
+        left = IMPORTANCES["loss"](model, signals, 0)
+        torch.testing.assert_close(left[0, 0][[1, 4]], whole.expand(2))
+        assert not torch.allclose(left[0, 0], whole.expand(len(left[0, 0])), atol=1e-6)
+    else:
         torch.testing.assert_close(infer(smaller, signals.x_val), infer(model, signals.x_val), atol=1e-5, rtol=1e-4)
+
+
+def test_the_look_at_gradients_leaves_the_net_as_it_was(signals):
+    """Also where training mode would move statistics: batch norm before the recurrent layer."""
+
+    class Normed(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.rest = torch.nn.BatchNorm1d(1), net("gru", signals)
+
+        def forward(self, x):
+            return self.rest(self.norm(x))
+
+    model = Normed().eval()
+    smaller = prune_units(model, signals, pruning_ratio=0.5, importance="taylor")
+    assert torch.equal(smaller.norm.running_mean, model.norm.running_mean)
 
 
 def test_ratio_0_changes_nothing_and_bad_input_is_one_line(signals):
@@ -90,6 +113,8 @@ def test_ratio_0_changes_nothing_and_bad_input_is_one_line(signals):
     assert torch.equal(infer(prune_units(model, signals, pruning_ratio=0), signals.x_val), infer(model, signals.x_val))
     with pytest.raises(BadInput, match=r"pruning_ratio = 1\.5; allowed: 0 <= ratio < 1"):
         prune_units(model, signals, pruning_ratio=1.5)
+    with pytest.raises(BadInput, match="round_to = 0; allowed: 1 or more"):
+        prune_units(model, signals, pruning_ratio=0.5, round_to=0)
     with pytest.raises(BadInput, match="importance 'bn_scale' is unknown"):
         prune_units(model, signals, pruning_ratio=0.5, importance="bn_scale")
     with pytest.raises(BadInput, match="one GRU or LSTM and one dense layer; Conv1dNet has Linear"):

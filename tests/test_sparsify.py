@@ -25,6 +25,10 @@ def zeros(model):
     return {name: weight == 0 for name, weight in s.weights(model).items()}
 
 
+def zeros_equal(a, b):
+    return all(torch.equal(zeros(a)[name], zeros(b)[name]) for name in zeros(a))
+
+
 def test_the_schedule_is_cubic():
     assert s.scheduled(0, 10, 110, 0.2, 0.8) == pytest.approx(0.2)
     assert s.scheduled(10, 10, 110, 0.2, 0.8) == pytest.approx(0.2)
@@ -83,6 +87,22 @@ def test_n_of_m_keeps_the_n_largest_of_every_m(signals):
         )
 
 
+def test_n_of_m_of_a_convolution_goes_along_its_input_channels(signals):
+    torch.manual_seed(0)
+    model = build_model("conv1d", (1, 40), 10, widths=[8, 8, 8])
+    sparse = s.cut(model, signals, n_of_m="1:4", keep_dense=["features.0"])
+    assert (s.weights(sparse)["features.0.weight"] != 0).all()
+    for name, weight in s.weights(sparse).items():
+        if name != "features.0.weight" and weight.ndim == 3:
+            assert ((weight.view(len(weight), -1, 4, weight.shape[2]) != 0).sum(2) == 1).all()
+    with pytest.raises(BadInput, match=r"4 does not divide features\.0 \(1 inputs\); name such layers in keep_dense"):
+        s.cut(model, signals, n_of_m="1:4")
+
+
+def test_without_epochs_it_is_cut_at_once(signals):
+    assert zeros_equal(s.sparsify(mlp(), signals, sparsity=0.8, epochs=0), s.cut(mlp(), signals, sparsity=0.8))
+
+
 def test_l1_makes_weights_small_and_a_threshold_drops_them(signals):
     plain, pulled = (s.train_l1(mlp(), signals, l1_weight=w, epochs=3, batch_size=200) for w in (1e-9, 3e-3))
     dropped = [s.cut(model, signals, threshold=0.02) for model in (plain, pulled)]
@@ -110,7 +130,8 @@ def test_recurrent_weights_count_too_and_zero_sparsity_changes_nothing(signals):
         (lambda m, t: s.sparsify(m, t, sparsity=0.5, begin=0.6, end=0.4, epochs=1), "begin = 0.6, end = 0.4; allowed"),
         (lambda m, t: s.sparsify(m, t, sparsity=0.5, initial_sparsity=0.7, epochs=1), "initial_sparsity = 0.7; allowed"),
         (lambda m, t: s.sparsify(m, t, sparsity=0.5, frequency=0, epochs=1), "frequency = 0; allowed"),
-        (lambda m, t: s.cut(m, t, n_of_m="3:7"), "7 does not divide layers.0.weight (40 inputs)"),
+        (lambda m, t: s.cut(m, t, n_of_m="3:7"), "7 does not divide layers.0 (40 inputs), layers.2 (16 inputs)"),
+        (lambda m, t: s.cut(m, t, n_of_m="2:4", keep_dense=["nowhere"]), "keep_dense: nowhere is unknown; known: layers.0"),
         (lambda m, t: s.cut(m, t, n_of_m="4:2"), "n_of_m = '4:2'; allowed: n:m"),
         (lambda m, t: s.cut(m, t, sparsity=0.5, scope="channel"), "scope = 'channel'; allowed: global, layer"),
         (lambda m, t: s.cut(m, t, sparsity=0.5, choice="best"), "choice = 'best'; allowed: magnitude, random"),

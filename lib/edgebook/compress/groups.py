@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from edgebook.errors import BadInput
 from edgebook.models.counts import count_macs, count_params
 
+SCOPES = ("uniform", "global", "isomorphic")  # channels ranked in every layer, over all, over layers of like surroundings
 LAYERS = (nn.Conv1d, nn.Conv2d, nn.Linear)
 
 
@@ -63,6 +65,35 @@ def remove(model: nn.Module, input_shape: tuple[int, ...], scores: dict[str, Ten
     ).step()  # fmt: skip
     smaller.zero_grad(set_to_none=True)
     return smaller.eval()
+
+
+def check_rounding(round_to: int, scope: str = "uniform") -> None:
+    """Raises BadInput for an unknown scope, or for less than one channel."""
+    if scope not in SCOPES:
+        raise BadInput(f"scope = {scope!r}; allowed: {', '.join(SCOPES)}")
+    if round_to < 1:
+        raise BadInput(f"round_to = {round_to}; allowed: 1 or more channels")
+
+
+def channels_to_keep(
+    scores: dict[str, Tensor], kinds: dict[str, str], whole: dict[str, int], ratio: float, scope: str, round_to: int
+) -> dict[str, int]:
+    """How many channels each group keeps when the share `ratio` of `whole` goes."""
+    if scope == "uniform":
+        return rounded({name: (1 - ratio) * whole[name] for name in scores}, scores, round_to)
+    kept: dict[str, float] = {}
+    for kind in dict.fromkeys(kinds.values() if scope == "isomorphic" else [""]):
+        names = [name for name in scores if scope == "global" or kinds[name] == kind]
+        together = torch.cat([scores[name] for name in names]).sort(descending=True).values
+        n_kept = max(1, min(len(together), round((1 - ratio) * sum(whole[name] for name in names))))
+        kept |= {name: int((scores[name] >= together[n_kept - 1]).sum()) for name in names}
+    return rounded(kept, scores, round_to)
+
+
+def rounded(kept: dict[str, float], scores: dict[str, Tensor], round_to: int) -> dict[str, int]:
+    """Each count at the nearest multiple (the lower of two), at least one multiple, at most what is there."""
+    nearest = {name: max(1, math.ceil(count / round_to - 0.5 - 1e-9)) * round_to for name, count in kept.items()}
+    return {name: min(count, len(scores[name])) for name, count in nearest.items()}
 
 
 def obtained(model: nn.Module, dense: nn.Module, input_shape: tuple[int, ...]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 import torch_pruning as tp
 from torch import Tensor, nn
 
+from edgebook import lock
 from edgebook.compress.groups import channel_groups, pruner
 from edgebook.errors import BadInput, pick
 from edgebook.tasks import Task
@@ -36,7 +37,8 @@ def channel_scores(model: nn.Module, task: Task, *, importance: str, seed: int =
     score = pick(IMPORTANCES, importance, "importance")()
     made = pruner(model, task.input_shape, importance=score)
     if importance in ("taylor", "hessian"):
-        _gradients(model, task, squared=importance == "hessian", seed=seed)
+        with lock.training():
+            _gradients(model, task, squared=importance == "hessian", seed=seed)
     groups = {name: (group, made.estimate_importance(group)) for name, group in channel_groups(made).items()}
     model.zero_grad(set_to_none=True)
     known = {name: (group, own) for name, (group, own) in groups.items() if own is not None}

@@ -6,18 +6,15 @@ import copy
 import math
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from edgebook.compress.groups import prunable, remove
+from edgebook.compress.groups import channels_to_keep, check_rounding, prunable, remove, rounded
 from edgebook.compress.importance import IMPORTANCES, channel_scores
 from edgebook.compress.taught import finetune
 from edgebook.errors import BadInput, pick
 from edgebook.models.counts import count_macs, count_params
 from edgebook.tasks import Task
 
-SCOPES = ("uniform", "global", "isomorphic")
-N_SHARES = 32  # steps of the share of the channels that goes
 N_HALVINGS = 16  # of the ratio, when MACs are asked for
 
 
@@ -48,7 +45,7 @@ def prune(
         if unknown := layer_ratios.keys() - scores.keys():
             raise BadInput(f"layer_ratios: {', '.join(sorted(unknown))} is unknown; known: {', '.join(scores)}")
         kept = {name: (1 - layer_ratios.get(name, 0)) * whole[name] for name in scores}
-        smaller = remove(pruned, task.input_shape, scores, _rounded(kept, scores, round_to))
+        smaller = remove(pruned, task.input_shape, scores, rounded(kept, scores, round_to))
     elif macs_ratio:
         dense = count_macs(original if original is not None else model, task.input_shape)
         smaller = _by_macs(pruned, task, scores, kinds, whole, (1 - macs_ratio) * dense, scope, round_to)
@@ -86,42 +83,9 @@ def prune_in_steps(
     return net
 
 
-def at_every_share(
-    model: nn.Module, task: Task, *, scope: str = "uniform", importance: str = "l2", round_to: int = 8, seed: int = 0
-) -> list[nn.Module]:
-    """The different nets that are left when ever larger shares of the channels go, from most to fewest; the model itself is
-    none of them. Raises BadInput as `prune` does.
-    """
-    _check(model, 0.0, None, None, importance, scope, round_to)
-    scores, kinds = channel_scores(model, task, importance=importance, seed=seed)
-    whole = {name: len(score) for name, score in scores.items()}
-    shares = [number / N_SHARES for number in range(1, N_SHARES)]
-    kept = [channels_to_keep(scores, kinds, whole, share, scope, round_to) for share in shares]
-    different = {tuple(one.values()): one for one in kept if one != whole}
-    return [remove(model, task.input_shape, scores, one) for one in different.values()]
-
-
-def channels_to_keep(
-    scores: dict[str, Tensor], kinds: dict[str, str], whole: dict[str, int], ratio: float, scope: str, round_to: int
-) -> dict[str, int]:
-    """How many channels each group keeps when the share `ratio` of `whole` goes."""
-    if scope == "uniform":
-        return _rounded({name: (1 - ratio) * whole[name] for name in scores}, scores, round_to)
-    kept: dict[str, float] = {}
-    for kind in dict.fromkeys(kinds.values() if scope == "isomorphic" else [""]):
-        names = [name for name in scores if scope == "global" or kinds[name] == kind]
-        together = torch.cat([scores[name] for name in names]).sort(descending=True).values
-        n_kept = max(1, min(len(together), round((1 - ratio) * sum(whole[name] for name in names))))
-        kept |= {name: int((scores[name] >= together[n_kept - 1]).sum()) for name in names}
-    return _rounded(kept, scores, round_to)
-
-
 def _check(model, pruning_ratio, macs_ratio, layer_ratios, importance: str, scope: str, round_to: int) -> None:
     pick(IMPORTANCES, importance, "importance")
-    if scope not in SCOPES:
-        raise BadInput(f"scope = {scope!r}; allowed: {', '.join(SCOPES)}")
-    if round_to < 1:
-        raise BadInput(f"round_to = {round_to}; allowed: 1 or more channels")
+    check_rounding(round_to, scope)
     if sum(given is not None for given in (pruning_ratio, macs_ratio, layer_ratios)) != 1:
         raise BadInput("give one of pruning_ratio, macs_ratio and layer_ratios")
     asked = {"pruning_ratio": pruning_ratio, "macs_ratio": macs_ratio, **(layer_ratios or {})}
@@ -132,12 +96,6 @@ def _check(model, pruning_ratio, macs_ratio, layer_ratios, importance: str, scop
 
 def _part(ratio: float | None, step: int, n_steps: int) -> float | None:
     return None if ratio is None else ratio * step / n_steps
-
-
-def _rounded(kept: dict[str, float], scores: dict[str, Tensor], round_to: int) -> dict[str, int]:
-    """Each count at the nearest multiple (the lower of two), at least one multiple, at most what is there."""
-    nearest = {name: max(1, math.ceil(count / round_to - 0.5 - 1e-9)) * round_to for name, count in kept.items()}
-    return {name: min(count, len(scores[name])) for name, count in nearest.items()}
 
 
 def _by_macs(model, task: Task, scores, kinds, whole, target: float, scope: str, round_to: int) -> nn.Module:

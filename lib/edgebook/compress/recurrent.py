@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from edgebook import lock
+from edgebook.compress.groups import check_rounding
 from edgebook.errors import BadInput, pick
 from edgebook.tasks import Task
 from edgebook.train import infer
@@ -31,6 +33,7 @@ def prune_units(
     score = pick(IMPORTANCES, importance, "importance")
     if not 0 <= pruning_ratio < 1:
         raise BadInput(f"pruning_ratio = {pruning_ratio}; allowed: 0 <= ratio < 1")
+    check_rounding(round_to)
     pruned = copy.deepcopy(model).eval()
     rnn, head = recurrent_parts(pruned)
     n_kept = max(round_to, round((1 - pruning_ratio) * rnn.hidden_size / round_to) * round_to)
@@ -39,7 +42,8 @@ def prune_units(
     if n_kept >= rnn.hidden_size:
         raise RuntimeError(f"nothing was removed: {rnn.hidden_size} units cannot lose {pruning_ratio:.0%} by {round_to}")
     torch.manual_seed(seed)
-    scores = score(pruned, task, seed)
+    with lock.training():
+        scores = score(copy.deepcopy(pruned), task, seed)  # of a copy: gradients are taken in training mode
     kept = {place: own.topk(n_kept).indices.sort().values for place, own in scores.items()}
     masked = zero_units(pruned, {place: _others(own, rnn.hidden_size) for place, own in kept.items()})
     keep_units(rnn, head, kept)

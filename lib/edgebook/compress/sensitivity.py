@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
-from edgebook import rows
-from edgebook.compress.groups import remove
+from edgebook import lock, rows
+from edgebook.compress.groups import check_rounding, remove, rounded
 from edgebook.compress.importance import channel_scores
 from edgebook.errors import BadInput
 from edgebook.models.counts import count_macs
@@ -37,7 +37,8 @@ def scan(
         for ratio in sorted({0.0, *ratios}):
             kept = whole | {layer: max(1, round((1 - ratio) * whole[layer]))}
             smaller = remove(model, task.input_shape, scores, kept) if ratio else model
-            score, macs = evaluate(smaller, task.x_val, task.y_val), count_macs(smaller, task.input_shape)
+            with lock.training():
+                score, macs = evaluate(smaller, task.x_val, task.y_val), count_macs(smaller, task.input_shape)
             found.append(_row(model, task, layer, ratio, score, macs))
     return found
 
@@ -71,17 +72,20 @@ def layer_ratios(scanned: list[dict[str, Any]], *, max_loss: float) -> dict[str,
 
 
 def ratios_for_macs(
-    model: nn.Module, task: Task, *, scanned: list[dict[str, Any]], macs_ratio: float, importance: str = "l2", seed: int = 0
+    model: nn.Module, task: Task, *, scanned: list[dict[str, Any]], macs_ratio: float, importance: str = "l2",
+    round_to: int = 1, seed: int = 0,
 ) -> dict[str, float]:  # fmt: skip
-    """Layer ratios that together remove the share `macs_ratio` of the MACs, every layer losing as much by the scan.
+    """Layer ratios that together, with counts that are multiples of `round_to`, remove the share `macs_ratio` of the MACs or
+    the least more that rounding allows, every layer losing as much by the scan.
 
     Raises BadInput when the scan's largest ratios do not reach it.
     """
+    check_rounding(round_to)
     scores, _ = channel_scores(model, task, importance=importance, seed=seed)
     dense, low, high = count_macs(model, task.input_shape), 0.0, 1.0
 
     def removed(ratios: dict[str, float]) -> float:
-        kept = {name: max(1, round((1 - ratios[name]) * len(score))) for name, score in scores.items()}
+        kept = rounded({name: (1 - ratios[name]) * len(score) for name, score in scores.items()}, scores, round_to)
         return 1 - count_macs(remove(model, task.input_shape, scores, kept), task.input_shape) / dense
 
     if (most := removed(layer_ratios(scanned, max_loss=1.0))) < macs_ratio:

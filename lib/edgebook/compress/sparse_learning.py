@@ -24,7 +24,8 @@ def sparse_train(
 ) -> nn.Module:
     """A copy of the same shape, trained by `recipe` (of `train`) with a pull on whole channels; `prune` comes after it.
 
-    reg: strength, added to the gradients. frequency: steps between two rises of growing_reg. Raises BadInput for an unknown
+    reg: strength of the pull, added to the gradients; with growing_reg it is also what an unimportant channel's strength
+    rises by, every `frequency` steps. Raises BadInput for an unknown
     regularizer, a strength of 0 or less, or bn_scale on a net without batch norm.
     """
     kind = pick(REGULARIZERS, regularizer, "regularizer")
@@ -33,13 +34,27 @@ def sparse_train(
     if regularizer == "bn_scale" and not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
         raise BadInput(f"regularizer = 'bn_scale' needs batch norm, and {type(model).__name__} has none")
     made: dict[nn.Module, Any] = {}
+    growing = regularizer == "growing_reg"
 
     def pull(net: nn.Module, step: int) -> None:
         if not made:  # the net that is trained is a copy which exists only now; gradients are put back after the look at it
-            made[net] = pruner(net, task.input_shape, kind=kind, importance=tp.importance.GroupMagnitudeImportance(), reg=reg)
+            norms, rise = tp.importance.GroupMagnitudeImportance(), {"delta_reg": reg} if growing else {}
+            made[net] = pruner(net, task.input_shape, kind=kind, importance=norms, reg=reg, **rise)
             made[net].update_regularizer()
-        if regularizer == "growing_reg" and step % frequency == frequency - 1:
+        if growing and step % frequency == frequency - 1:
             made[net].update_reg()
         made[net].regularize(net)
+        if growing:
+            _pull_batch_norm(made[net])
 
     return train(model, task, before_step=pull, **recipe | {"keep": "last"})
+
+
+def _pull_batch_norm(made: Any) -> None:
+    """The pull on batch norm's scales that Torch-Pruning 1.6's growing_reg adds to a copy of their gradients."""
+    for group, strength in made.group_reg.items():
+        for number, (dep, channels) in enumerate(group):
+            layer = dep.layer
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.weight is not None and layer.weight.grad is not None:
+                own = strength[group[number].root_idxs].to(layer.weight.device)
+                layer.weight.grad[channels] += own * layer.weight.data[channels]

@@ -25,7 +25,8 @@ def sparsify(
     """A trained copy with the share `sparsity` of its weights at zero, for good.
 
     While `recipe` (of `train`) runs, the share rises from `initial_sparsity` to `sparsity` by a cubic schedule, from the
-    share `begin` of the steps to the share `end`, with new masks every `frequency` steps. `choice`: the smallest weights go,
+    share `begin` of the steps to the share `end`, with new masks every `frequency` steps. Without epochs it is cut at once.
+    `choice`: the smallest weights go,
     or (the control) random ones; `scope`: ranked over the whole net or in every layer. Raises BadInput for what does not fit.
     Source: Zhu and Gupta 2017, To prune or not to prune, equation 1.
     """
@@ -36,6 +37,8 @@ def sparsify(
         raise BadInput(f"begin = {begin}, end = {end}; allowed: 0 <= begin < end <= 1, shares of the training steps")
     if frequency < 1:
         raise BadInput(f"frequency = {frequency}; allowed: 1 or more steps")
+    if recipe["epochs"] == 0:
+        return cut(model, task, sparsity=sparsity, scope=scope, choice=choice, seed=recipe.get("seed", 0))
     n_steps = recipe["epochs"] * -(-len(task.x_train) // recipe.get("batch_size", 128))
     first = int(begin * n_steps)
     last = max(int(end * n_steps), first + 1)
@@ -138,18 +141,24 @@ def _largest(sizes: Tensor, sparsity: float) -> Tensor:
 
 
 def n_of_m_masks(model: nn.Module, n_of_m: str, keep_dense: list[str]) -> Masks:
-    """Of every m weights in a row of a layer's inputs the n largest stay. A row of a convolution is (in x kernel)."""
+    """Of every m weights in a row of a layer's inputs the n largest stay. A row of a convolution is its input channels, at each
+    place of the kernel: that is how sparse tensor cores read them (Mishra et al. 2021, section 3.1)."""
     parts = n_of_m.split(":")
     if len(parts) != 2 or not all(part.isdigit() for part in parts) or not 0 < int(parts[0]) < int(parts[1]):
         raise BadInput(f"n_of_m = {n_of_m!r}; allowed: n:m with 0 < n < m, such as 2:4")
     n, m = map(int, parts)
-    known = {name: weight for name, weight in weights(model).items() if name.rpartition(".")[0] not in keep_dense}
-    if bad := [f"{name} ({w[0].numel()} inputs)" for name, w in known.items() if w[0].numel() % m]:
+    layers = {name: name.rpartition(".")[0] for name in weights(model)}
+    if unknown := set(keep_dense) - set(layers.values()):
+        raise BadInput(f"keep_dense: {', '.join(sorted(unknown))} is unknown; known: {', '.join(dict.fromkeys(layers.values()))}")
+    known = {name: weight for name, weight in weights(model).items() if layers[name] not in keep_dense}
+    if bad := [f"{layers[name]} ({w.shape[1]} inputs)" for name, w in known.items() if w.shape[1] % m]:
         raise BadInput(f"n_of_m = {n_of_m}: {m} does not divide {', '.join(bad)}; name such layers in keep_dense")
     masks = {}
     for name, weight in known.items():
-        rows = weight.detach().abs().reshape(-1, m)
-        masks[name] = torch.zeros_like(rows, dtype=torch.bool).scatter_(1, rows.topk(n).indices, True).view(weight.shape)
+        inputs_last = weight.detach().abs().movedim(1, -1)
+        rows = inputs_last.reshape(-1, m)
+        mask = torch.zeros_like(rows, dtype=torch.bool).scatter_(1, rows.topk(n).indices, True)
+        masks[name] = mask.view(inputs_last.shape).movedim(-1, 1)
     return masks
 
 
