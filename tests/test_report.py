@@ -17,7 +17,7 @@ from edgebook.report import figures, look, pairs
 from edgebook.report.choose import answer, choose, front
 from edgebook.report.html import index, page
 from edgebook.report.seeds import files, merge
-from edgebook.report.tables import html_table, show, table
+from edgebook.report.tables import few, html_table, show, table
 from edgebook.rows import COLUMNS, new_row, read_rows, write_rows
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -310,6 +310,13 @@ def test_page_is_self_contained_folded_and_labelled(tmp_path):
     assert len(without_images) < 200_000
     assert "<h1" in text
     assert "<seed>" not in text
+
+
+def test_few_columns_are_numbers_under_words():
+    row = example_rows.example("a", score=0.9, val=0.87654, size=100, latency=0.1, family="sparsify", method="sparsify")
+    failed = row | {"status": "failed", "score": None}
+    frame = few([row | {"extra": {"sparsity": 0.9}}, failed], ["extra.sparsity", "size_bytes", "val_score"])
+    assert frame.to_dict("records") == [{"label": "a", "sparsity": 0.9, "size bytes": 100, "val score": 0.8765}]
 
 
 def test_page_needs_a_notebook(tmp_path):

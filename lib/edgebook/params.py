@@ -126,6 +126,7 @@ PARAMS: dict[str, Param] = {
     "sparsities": Param(Annotated[list[Ratio], Field(min_length=1)], "share of the weights set to zero, rising"),
     "sparsity_scope": Param(Literal["global", "layer"], "weights ranked over the whole net, or in every layer"),
     "lottery_scope": Param(Literal["global", "layer"], "the same for lottery tickets, whose networks are trained anew"),
+    "sparsity_initial": Param(Ratio, "sparsity at which the cubic schedule begins"),
     "sparsity_begin": Param(Share, "share of the steps after which the cubic schedule begins"),
     "sparsity_end": Param(Share, "share of the steps after which it has its final sparsity"),
     "sparsity_frequency": Param(Count, "steps between two rises of the sparsity", "steps"),

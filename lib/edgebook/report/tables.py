@@ -12,7 +12,7 @@ import pandas as pd
 from edgebook import rows as rows_module
 from edgebook.errors import BadInput
 from edgebook.report import words
-from edgebook.report.seeds import POINT, merge, value
+from edgebook.report.seeds import POINT, merge, ok, value
 
 Row = dict[str, Any]
 REFERENCES = {"extra.vs_torch": "torch eager", "extra.vs_onnx": "onnx fp32"}
@@ -92,6 +92,12 @@ def columns_of(rows: list[Row]) -> list[Column]:
             if any(value(row, key) is not None for row in rows)
         ),
     ]
+
+
+def few(rows: list[Row], columns: list[str]) -> pd.DataFrame:
+    """The versions that have figures and those of their columns (`extra.sparsity` too), as numbers under headings in words."""
+    frame = table(ok(rows), ["label", *columns])
+    return frame.rename(columns={name: words.parameter(name) for name in columns}).round(4)
 
 
 def table(rows: list[Row], columns: str | list[str] = "short") -> pd.DataFrame:
