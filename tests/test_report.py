@@ -316,7 +316,7 @@ def test_few_columns_are_numbers_under_words():
     row = example_rows.example("a", score=0.9, val=0.87654, size=100, latency=0.1, family="sparsify", method="sparsify")
     failed = row | {"status": "failed", "score": None}
     frame = few([row | {"extra": {"sparsity": 0.9}}, failed], ["extra.sparsity", "size_bytes", "val_score"])
-    assert frame.to_dict("records") == [{"label": "a", "sparsity": 0.9, "size bytes": 100, "val score": 0.8765}]
+    assert frame.to_dict("index") == {"a": {"sparsity": 0.9, "size bytes": 100, "val score": 0.8765}}
 
 
 def test_page_needs_a_notebook(tmp_path):

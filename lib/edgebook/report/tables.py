@@ -95,9 +95,9 @@ def columns_of(rows: list[Row]) -> list[Column]:
 
 
 def few(rows: list[Row], columns: list[str]) -> pd.DataFrame:
-    """The versions that have figures and those of their columns (`extra.sparsity` too), as numbers under headings in words."""
-    frame = table(ok(rows), ["label", *columns])
-    return frame.rename(columns={name: words.parameter(name) for name in columns}).round(4)
+    """The versions that have figures, a line each, and these of their columns (`extra.sparsity` too), as numbers under words."""
+    frame = table(ok(rows), ["label", *columns]).set_index("label").rename_axis(None)
+    return frame.rename(columns=words.parameter).round(4)
 
 
 def table(rows: list[Row], columns: str | list[str] = "short") -> pd.DataFrame:
