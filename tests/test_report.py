@@ -315,8 +315,11 @@ def test_page_is_self_contained_folded_and_labelled(tmp_path):
 def test_few_columns_are_numbers_under_words():
     row = example_rows.example("a", score=0.9, val=0.87654, size=100, latency=0.1, family="sparsify", method="sparsify")
     failed = row | {"status": "failed", "score": None}
-    frame = few([row | {"extra": {"sparsity": 0.9}}, failed], ["extra.sparsity", "size_bytes", "val_score"])
-    assert frame.to_dict("index") == {"a": {"sparsity": 0.9, "size bytes": 100, "val score": 0.8765}}
+    shown = [row | {"extra": {"sparsity": 0.9}, "size_packed_bytes": 7}, row | {"label": "b"}, failed]
+    frame = few(shown, ["extra.sparsity", "size_packed_bytes", "val_score"])
+    assert frame.loc["a"].to_dict() == {"sparsity": 0.9, "size packed bytes": 7, "val score": 0.8765}
+    assert frame.loc["b"].to_dict() == {"sparsity": "–", "size packed bytes": "–", "val score": 0.8765}
+    assert len(frame) == 2
 
 
 def test_page_needs_a_notebook(tmp_path):

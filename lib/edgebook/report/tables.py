@@ -97,7 +97,8 @@ def columns_of(rows: list[Row]) -> list[Column]:
 def few(rows: list[Row], columns: list[str]) -> pd.DataFrame:
     """The versions that have figures, a line each, and these of their columns (`extra.sparsity` too), as numbers under words."""
     frame = table(ok(rows), ["label", *columns]).set_index("label").rename_axis(None)
-    return frame.rename(columns=words.parameter).round(4)
+    frame = frame.rename(columns=words.parameter).round(4).convert_dtypes().astype(object)
+    return frame.where(frame.notna(), "–")
 
 
 def table(rows: list[Row], columns: str | list[str] = "short") -> pd.DataFrame:
