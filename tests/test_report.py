@@ -327,6 +327,15 @@ def test_page_needs_a_notebook(tmp_path):
         page(tmp_path / "none.ipynb", tmp_path / "x.html")
 
 
+def test_where_every_point_failed_the_baseline_stands_alone():
+    base = example_rows.example("base", score=0.9, val=0.9, size=1, latency=0.1, family="baseline", method="baseline")
+    failed = base | {"family": "prune", "status": "failed", "score": None}
+    (axes,) = figures.against([base, failed], x="extra.macs_removed", y="score", title="nothing left").axes
+    assert [line.get_ydata()[0] for line in axes.lines] == [90.0]
+    with pytest.raises(BadInput, match="no row with status ok has score"):
+        figures.against([failed], x="extra.macs_removed", y="score")
+
+
 def test_two_methods_are_compared_item_by_item(tmp_path):
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 400)

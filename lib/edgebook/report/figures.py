@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from edgebook.report import look, scales, words
 from edgebook.report.choose import front
 from edgebook.report.look import INK, SOFT, style
-from edgebook.report.seeds import ENDS, POINT, grouped, merge, ok, value
+from edgebook.report.seeds import ENDS, POINT, grouped, value
 from edgebook.report.training import confusion, learning_curve
 
 __all__ = ["against", "bars", "confusion", "learning_curve", "pareto", "style"]
@@ -121,12 +121,13 @@ def against(
     title: str = "",
 ) -> Figure:
     """A sweep: `y` with its interval against a parameter, one line for each `hue` (and runtime, if there are several);
-    the baseline is a dashed line with its interval as a band. Raises BadInput when no row has both figures."""
-    points = [row for row in scales.need(rows, x, y) if row["family"] != "baseline" or hue is None]
-    points = points or scales.need(rows, x, y)
-    lines = [row for row in merge(ok(rows)) if row["family"] == "baseline" and value(row, y) is not None]
+    the baseline is a dashed line with its interval as a band, and alone where every point failed. Raises BadInput when no
+    row has `y`."""
+    known = [row for row in scales.need(rows, y) if value(row, x) is not None]
+    points = [row for row in known if row["family"] != "baseline" or hue is None] or known
+    lines = [row for row in scales.need(rows, y) if row["family"] == "baseline"]
     fy = scales.scale(y, points + lines)
-    figure, axes = look.new(title or f"{scales.heading(y, points)} against {words.parameter(x)}")
+    figure, axes = look.new(title or f"{scales.heading(y, points + lines)} against {words.parameter(x)}")
     places = _places([value(row, x) for row in points])
     several = len({row["runtime"] for row in points}) > 1
     named = {id(row): _series_name(row, hue, several) for row in points}
