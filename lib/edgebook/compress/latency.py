@@ -91,8 +91,8 @@ def prune_evenly_to_latency(
     model: nn.Module, task: Task, *, latency_ratio: float, runtime: str, scope: str = "uniform", importance: str = "l2",
     round_to: int = 8, measure_s: float = 0.2, threads: int = 1, seed: int = 0,
 ) -> nn.Module:  # fmt: skip
-    """The control at equal latency: of the nets that ever larger shares of the channels leave, the
-    one with the most multiply-accumulates whose file takes at most `latency_ratio` of the model's time. Not yet fine-tuned.
+    """The control at equal latency: of the nets that ever larger shares of the channels leave, the one with the most
+    multiply-accumulates whose file takes at most `latency_ratio` of the model's time. Not yet fine-tuned.
 
     What was fast enough is timed again, so that no lucky time is taken. Raises BadInput for a ratio outside (0, 1) and as
     `prune` does, Unsupported when every one takes longer.

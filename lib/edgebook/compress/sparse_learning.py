@@ -25,8 +25,8 @@ def sparse_train(
     """A copy of the same shape, trained by `recipe` (of `train`) with a pull on whole channels; `prune` comes after it.
 
     reg: strength of the pull, added to the gradients; with growing_reg it is also what an unimportant channel's strength
-    rises by, every `frequency` steps. Raises BadInput for an unknown
-    regularizer, a strength of 0 or less, or bn_scale on a net without batch norm.
+    rises by, every `frequency` steps. Raises BadInput for an unknown regularizer, a strength of 0 or less, or bn_scale on a
+    net without batch norm.
     """
     kind = pick(REGULARIZERS, regularizer, "regularizer")
     if reg <= 0:
