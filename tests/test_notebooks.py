@@ -132,6 +132,17 @@ def test_a_point_that_fails_is_a_row_and_the_others_go_on(smoke):
     assert "a smaller lr" in (folder.parent / "fails" / "index.html").read_text()
 
 
+def test_a_point_that_fails_leaves_the_others_their_rows(smoke):
+    folder, _ = smoke
+    kinds = '20_prune_sweep.importances=["bn_scale", "l2"]'  # conv1d has no batch norm
+    done = edgebook(folder.parent, "run", "smoke", "--name", "one", "--only", "20_prune_sweep", "--set", kinds)
+    assert done.returncode == 1
+    found = read_rows(folder.parent / "one")
+    assert {row["method"] for row in found if row["status"] == "failed"} == {"prune-bn_scale"}
+    assert all("needs batch norm" in row["error"] for row in found if row["status"] == "failed")
+    assert {row["method"] for row in found if row["status"] == "ok"} == {"baseline", "prune-l2", "scratch"}
+
+
 def test_pick_names_a_file_that_is_there(smoke):
     folder, _ = smoke
     done = edgebook(folder.parent, "pick", "smoke", "--max-loss", "1")

@@ -334,6 +334,8 @@ def test_where_every_point_failed_the_baseline_stands_alone():
     assert [line.get_ydata()[0] for line in axes.lines] == [90.0]
     with pytest.raises(BadInput, match="no row with status ok has score"):
         figures.against([failed], x="extra.macs_removed", y="score")
+    with pytest.raises(BadInput, match=r"has extra\.macs_remove: nothing to draw"):  # a slip of the pen is no failed point
+        figures.against([base, failed | {"status": "ok", "score": 0.8}], x="extra.macs_remove", y="score")
 
 
 def test_two_methods_are_compared_item_by_item(tmp_path):

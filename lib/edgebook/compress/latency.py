@@ -57,8 +57,7 @@ def prune_to_latency(
     times instead of whole files); Li et al. 2020, EagleEye (the fresh statistics).
     """
     price = pick(COSTS, cost, "cost")
-    _check(latency_ratio, runtime)
-    check_rounding(round_to)
+    _check(latency_ratio, runtime, round_to)
     if recipe and not tune_items:
         raise BadInput(f"{', '.join(recipe)}: arguments of training, and tune_items = 0; allowed: more, or no such argument")
     net, history, seconds = copy.deepcopy(model).eval(), [], measure_s
@@ -97,8 +96,7 @@ def prune_evenly_to_latency(
     What was fast enough is timed again, so that no lucky time is taken. Raises BadInput for a ratio outside (0, 1) and as
     `prune` does, Unsupported when every one takes longer.
     """
-    _check(latency_ratio, runtime)
-    check_rounding(round_to, scope)
+    _check(latency_ratio, runtime, round_to, scope)
     time = partial(latencies, task=task, runtime=runtime, measure_s=measure_s, threads=threads)
     cuts = _at_every_share(model, task, scope, importance, round_to, seed)
     dense, *times = time([model, *cuts])
@@ -113,7 +111,8 @@ def prune_evenly_to_latency(
     )
 
 
-def _check(latency_ratio: float, runtime: str) -> None:
+def _check(latency_ratio: float, runtime: str, round_to: int, scope: str = "uniform") -> None:
+    check_rounding(round_to, scope)
     if not 0 < latency_ratio < 1:
         raise BadInput(f"latency_ratio = {latency_ratio}; allowed: 0 < ratio < 1")
     if not runtimes.has_latency(runtime):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
-from edgebook import lock, rows
+from edgebook import rows
 from edgebook.compress.groups import check_rounding, remove, rounded
 from edgebook.compress.importance import channel_scores
 from edgebook.errors import BadInput
@@ -37,8 +37,7 @@ def scan(
         for ratio in sorted({0.0, *ratios}):
             kept = whole | {layer: max(1, round((1 - ratio) * whole[layer]))}
             smaller = remove(model, task.input_shape, scores, kept) if ratio else model
-            with lock.training():
-                score, macs = evaluate(smaller, task.x_val, task.y_val), count_macs(smaller, task.input_shape)
+            score, macs = evaluate(smaller, task.x_val, task.y_val), count_macs(smaller, task.input_shape)
             found.append(_row(model, task, layer, ratio, score, macs))
     return found
 

@@ -25,9 +25,9 @@ def sparsify(
     """A trained copy with the share `sparsity` of its weights at zero, for good.
 
     While `recipe` (of `train`) runs, the share rises from `initial_sparsity` to `sparsity` by a cubic schedule, from the
-    share `begin` of the steps to the share `end`, with new masks every `frequency` steps. Without epochs it is cut at once.
-    `choice`: the smallest weights go,
-    or (the control) random ones; `scope`: ranked over the whole net or in every layer. Raises BadInput for what does not fit.
+    share `begin` of the steps to the share `end`, with new masks every `frequency` steps; without epochs it is cut at once.
+    `choice`: the smallest weights go, or (the control) random ones; `scope`: ranked over the whole net or in every layer.
+    Raises BadInput for what does not fit.
     Source: Zhu and Gupta 2017, To prune or not to prune, equation 1.
     """
     _check(sparsity, scope, choice)
@@ -141,16 +141,17 @@ def _largest(sizes: Tensor, sparsity: float) -> Tensor:
 
 
 def n_of_m_masks(model: nn.Module, n_of_m: str, keep_dense: list[str]) -> Masks:
-    """Of every m weights in a row of a layer's inputs the n largest stay. A row of a convolution is its input channels, at each
-    place of the kernel: that is how sparse tensor cores read them (Mishra et al. 2021, section 3.1)."""
+    """Of every m weights in a row of a layer's inputs the n largest stay. A row of a convolution is its input channels at one
+    place of the kernel, as in NVIDIA's apex (contrib.sparsity)."""
     parts = n_of_m.split(":")
     if len(parts) != 2 or not all(part.isdigit() for part in parts) or not 0 < int(parts[0]) < int(parts[1]):
         raise BadInput(f"n_of_m = {n_of_m!r}; allowed: n:m with 0 < n < m, such as 2:4")
     n, m = map(int, parts)
-    layers = {name: name.rpartition(".")[0] for name in weights(model)}
+    own = weights(model)
+    layers = {name: name.rpartition(".")[0] for name in own}
     if unknown := set(keep_dense) - set(layers.values()):
         raise BadInput(f"keep_dense: {', '.join(sorted(unknown))} is unknown; known: {', '.join(dict.fromkeys(layers.values()))}")
-    known = {name: weight for name, weight in weights(model).items() if layers[name] not in keep_dense}
+    known = {name: weight for name, weight in own.items() if layers[name] not in keep_dense}
     if bad := [f"{layers[name]} ({w.shape[1]} inputs)" for name, w in known.items() if w.shape[1] % m]:
         raise BadInput(f"n_of_m = {n_of_m}: {m} does not divide {', '.join(bad)}; name such layers in keep_dense")
     masks = {}

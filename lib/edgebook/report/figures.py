@@ -122,10 +122,11 @@ def against(
 ) -> Figure:
     """A sweep: `y` with its interval against a parameter, one line for each `hue` (and runtime, if there are several);
     the baseline is a dashed line with its interval as a band, and alone where every point failed. Raises BadInput when no
-    row has `y`."""
-    known = [row for row in scales.need(rows, y) if value(row, x) is not None]
+    row has `y`, or when points have it and none has `x`."""
+    good = scales.need(rows, y)
+    lines = [row for row in good if row["family"] == "baseline"]
+    known = scales.need(good, x) if len(good) > len(lines) else [row for row in lines if value(row, x) is not None]
     points = [row for row in known if row["family"] != "baseline" or hue is None] or known
-    lines = [row for row in scales.need(rows, y) if row["family"] == "baseline"]
     fy = scales.scale(y, points + lines)
     figure, axes = look.new(title or f"{scales.heading(y, points + lines)} against {words.parameter(x)}")
     places = _places([value(row, x) for row in points])
