@@ -23,16 +23,18 @@ import torch
 from coverage import percent, table
 from torch import nn
 
-from edgebook import lock, runtimes, stats
-from edgebook.measure import figures, machine
+from edgebook import lock, runtimes
+from edgebook.measure import columns as figures
+from edgebook.measure import machine
 from edgebook.measure.session import Measured, measure_files
+from edgebook.metrics import intervals as stats
 from edgebook.models import build_model
 from edgebook.runtimes import Artifact, Quant
 from edgebook.runtimes.files import calibration_items
 from edgebook.runtimes.quiet import quiet
-from edgebook.store import cached
 from edgebook.tasks import Task, load_task
-from edgebook.train import seed_all, train
+from edgebook.training.loop import seed_all, train
+from edgebook.training.store import cached
 
 KINDS = [(runtime, precision) for runtime in ("onnx", "litert") for precision in ("fp32", "int8-static")]
 RECIPE = {"epochs": 4, "lr": 0.01, "batch_size": 128, "optimizer": "adam", "weight_decay": 0.0, "label_smoothing": 0.0,

@@ -1,4 +1,4 @@
-"""How often the intervals of edgebook.stats hold the truth, and how often its verdicts are wrong; under a minute.
+"""How often the intervals of edgebook.metrics.intervals hold the truth, and how often its verdicts are wrong; under a minute.
 
     python benchmarks/coverage.py > coverage.md
 
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 import numpy as np
 from scipy.stats import binom
 
-from edgebook import stats
+from edgebook.metrics import intervals as stats
 
 PAIRED = [  # items, share that disagree, true difference
     (300, 0.02, 0.0), (300, 0.05, 0.0), (300, 0.05, -0.015), (300, 0.10, -0.03),

@@ -32,11 +32,11 @@ def main() -> None:
 def sweep(task_name: str, n_items: int | None, n_points: int, folder: Path) -> tuple[float, float]:
     """Seconds in training steps, and seconds in all, without importing and loading data."""
     from edgebook import runtimes
-    from edgebook.compress.prune import prune
+    from edgebook.compress.prune.channels import prune
     from edgebook.models import build_model
-    from edgebook.store import cached
     from edgebook.tasks import load_task
-    from edgebook.train import train
+    from edgebook.training.loop import train
+    from edgebook.training.store import cached
 
     task = load_task(task_name)
     if n_items:

@@ -10,15 +10,17 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from edgebook import runtimes, stats
+from edgebook import runtimes
 from edgebook.errors import Unsupported
-from edgebook.lab import one_line
+from edgebook.experiment.notebook import one_line
+from edgebook.metrics import intervals as stats
+from edgebook.paths import store_dir
 from edgebook.rows import read_rows
 from edgebook.runtimes import Quant
 from edgebook.runtimes.files import calibration_items
 from edgebook.runtimes.quiet import quiet
-from edgebook.store import load, store_dir
 from edgebook.tasks import Task, load_task
+from edgebook.training.store import load
 
 
 def main() -> None:

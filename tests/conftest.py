@@ -14,11 +14,11 @@ os.environ |= {
 
 import torch  # noqa: E402
 
-from edgebook.lab import baseline, start  # noqa: E402
+from edgebook.experiment.notebook import baseline, start  # noqa: E402
 from edgebook.models import build_model  # noqa: E402
-from edgebook.params import notebook_defaults  # noqa: E402
+from edgebook.parameters import notebook_defaults  # noqa: E402
 from edgebook.tasks import load_task  # noqa: E402
-from edgebook.train import seed_all, train  # noqa: E402
+from edgebook.training.loop import seed_all, train  # noqa: E402
 
 torch.set_num_threads(1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgebook import stats
+from edgebook.metrics import intervals as stats
 from edgebook.rows import new_row, short_id
 
 MACHINE = {

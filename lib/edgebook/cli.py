@@ -25,9 +25,9 @@ def run(
     jobs: Annotated[int | None, typer.Option(min=1, help="notebooks at once; cores / training threads when left out")] = None,
 ) -> None:
     """Run a preset: notebooks, pages, index. What is done already is found again; what was stopped goes on."""
-    from edgebook import run as runner
-    from edgebook.lab import reports_dir
-    from edgebook.plan import plan, read_preset
+    from edgebook.paths import reports_dir
+    from edgebook.runner import execute as runner
+    from edgebook.runner.plan import plan, read_preset
 
     name = name or preset.stem
     if dry_run:
@@ -42,8 +42,8 @@ def run(
 
 
 def _report(name: str) -> None:
-    from edgebook.lab import reports_dir
-    from edgebook.report import html
+    from edgebook.paths import reports_dir
+    from edgebook.report.pages import notebook_page as html
 
     print(html.index(reports_dir() / name))
 
@@ -65,8 +65,8 @@ def pick(
     max_latency_ms: Annotated[float | None, typer.Option(help="slowest median call, ms")] = None,
 ) -> None:
     """Name what to ship, for every task and model of a run: chosen on validation, the test score beside it."""
-    from edgebook.lab import reports_dir
-    from edgebook.report import choose
+    from edgebook.paths import reports_dir
+    from edgebook.report import answer as choose
     from edgebook.rows import read_rows
 
     rows = [r for r in read_rows(reports_dir() / name) if task in (None, r["task"]) and model in (None, r["model"])]
@@ -94,8 +94,9 @@ def measure(
     out: Annotated[Path, typer.Option(help="folder for rows and page")] = Path("reports/measured"),
 ) -> None:
     """Measure files that were made elsewhere: accuracy, size, memory, latency, with intervals and verdicts."""
-    from edgebook.measure.anyfile import measure_any
-    from edgebook.report import html, tables
+    from edgebook.experiment.external_files import measure_any
+    from edgebook.report import tables
+    from edgebook.report.pages import notebook_page as html
     from edgebook.tasks import load_task
 
     rows = measure_any(files, load_task(task), out, baseline=baseline, runtime=runtime, threads=threads,
@@ -116,7 +117,7 @@ def params(notebook: Annotated[str | None, typer.Argument(help="a notebook's ste
     from rich.console import Console
     from rich.table import Table
 
-    from edgebook.params import notebook_defaults, reference
+    from edgebook.parameters import notebook_defaults, reference
 
     defaults = notebook_defaults(notebook) if notebook else {}
     table = Table("parameter", "default", "allowed", "meaning", show_edge=False)
@@ -133,7 +134,7 @@ def doctor() -> None:
     """What is here: the machine, each runtime with its versions or why it is absent, the data sets."""
     from edgebook import runtimes
     from edgebook.measure import machine
-    from edgebook.store import store_dir
+    from edgebook.paths import store_dir
     from edgebook.tasks import TASKS, load_task
 
     for key, value in machine.describe().items():

@@ -7,7 +7,7 @@ import copy
 from torch import nn
 
 from edgebook.errors import Unsupported
-from edgebook.models.fold import fold, foldable
+from edgebook.models.batch_norm import fold, foldable
 from edgebook.tasks import Task
 
 

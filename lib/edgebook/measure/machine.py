@@ -8,6 +8,8 @@ import subprocess
 from functools import lru_cache
 from pathlib import Path
 
+from edgebook.paths import CHECKOUT
+
 MATTERS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "asimddp", "i8mm", "sve")
 
 
@@ -37,9 +39,8 @@ def _read(path: str) -> str:
 @lru_cache
 def commit() -> str | None:
     """Short hash of the workbook's commit, with `+` when files differ from it; None outside git."""
-    here = Path(__file__).parents[3]
     try:
-        asked = ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--exclude=*"]
+        asked = ["git", "-C", str(CHECKOUT), "describe", "--always", "--dirty=+", "--exclude=*"]
         return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None

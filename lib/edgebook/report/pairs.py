@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from edgebook import stats
-from edgebook.report import samples, words
-from edgebook.report.seeds import ok, value
+from edgebook.metrics import intervals as stats
+from edgebook.report import format as words
+from edgebook.report import samples
+from edgebook.report.aggregate import ok, value
 
 Row = dict[str, Any]
 NEAR = 0.05  # shares that lie farther apart are not the same cost

@@ -11,14 +11,14 @@ import pandas as pd
 
 from edgebook import rows as rows_module
 from edgebook.errors import BadInput
-from edgebook.report import words
-from edgebook.report.seeds import POINT, merge, ok, value
+from edgebook.report import format as words
+from edgebook.report.aggregate import POINT, merge, ok, value
 
 Row = dict[str, Any]
 REFERENCES = {"extra.vs_torch": "torch eager", "extra.vs_onnx": "onnx fp32"}
 ITSELF = ("delta", "compression_ratio", "speedup")  # a baseline is not compared with itself
 
-STYLE = (Path(__file__).parent / "templates" / "page" / "table.css").read_text(encoding="utf-8")
+STYLE = (Path(__file__).parent / "pages" / "templates" / "page" / "table.css").read_text(encoding="utf-8")
 
 
 class Column(NamedTuple):

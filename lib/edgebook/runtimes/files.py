@@ -18,10 +18,11 @@ from torch import nn
 
 from edgebook import lock, runtimes
 from edgebook.errors import BadInput, Unsupported
+from edgebook.paths import store_dir
 from edgebook.runtimes import Artifact, Quant
 from edgebook.runtimes.quiet import quiet
-from edgebook.store import source_closure, store_dir, weights_hash
 from edgebook.tasks import Task
+from edgebook.training.store import source_closure, weights_hash
 
 
 def calibration_items(task: Task, quant: Quant) -> np.ndarray:

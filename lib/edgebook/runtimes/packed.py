@@ -35,7 +35,7 @@ def convert(model, x, path: Path) -> None:
     state = list(settled(model).state_dict().values())
     head = {"spec": model.spec}
     if shapes_differ(model):
-        from edgebook.store import leaf_sizes
+        from edgebook.training.store import leaf_sizes
 
         head |= {"sizes": leaf_sizes(model), "shapes": [list(tensor.shape) for tensor in state]}
     head = zlib.compress(json.dumps(head, separators=(",", ":")).encode(), 9)
@@ -69,7 +69,7 @@ def settled(model):
 
 def read(path: Path):
     """The model of a packed file, in eval mode. Raises BadInput when the file is damaged or of another kind."""
-    from edgebook.store import resize
+    from edgebook.training.store import resize
 
     raw = Path(path).read_bytes()
     if not raw.startswith(MAGIC) or zlib.crc32(raw[:-4]) != struct.unpack("<I", raw[-4:])[0]:
@@ -91,7 +91,7 @@ def read(path: Path):
 
 def _built(spec: dict):
     from edgebook.models import build_model
-    from edgebook.models.fold import fold
+    from edgebook.models.batch_norm import fold
 
     model = build_model(spec["model"], tuple(spec["input_shape"]), spec["n_outputs"], **spec["shape"])
     return fold(model) if spec.get("folded") else model
@@ -211,7 +211,6 @@ def precision(model) -> str:
 
 def preload() -> None:
     """Import the runtime: the memory that it takes before any file is loaded is not the file's."""
-    import edgebook.store  # noqa: F401
 
 
 def load(path: Path, *, threads: int = 1) -> Program:

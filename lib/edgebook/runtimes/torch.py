@@ -15,21 +15,20 @@ PRECISIONS = ("fp32",)
 
 def convert(model, x, path: Path) -> None:
     """The store's own format: small, and loads with `weights_only=True`."""
-    from edgebook.store import save
+    from edgebook.training.store import save
 
     save(model, path)
 
 
 def preload() -> None:
     """Import the runtime: the memory that it takes before any file is loaded is not the file's."""
-    import edgebook.store  # noqa: F401
 
 
 def load(path: Path, *, threads: int = 1) -> Program:
     """Runs the model eagerly in inference mode."""
     import torch
 
-    from edgebook.store import load as load_model
+    from edgebook.training.store import load as load_model
 
     model = load_model(path)
     if model.spec["input_shape"] and len(model.spec["input_shape"]) == 3:

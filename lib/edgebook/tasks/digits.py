@@ -6,7 +6,7 @@ import torch
 
 from edgebook.tasks import Task
 from edgebook.tasks.augment import shift
-from edgebook.tasks.split import split_validation, stratified_mask
+from edgebook.tasks.splits import split_validation, stratified_mask
 
 
 def digits() -> Task:

@@ -11,7 +11,7 @@ import torch
 
 from edgebook.tasks import Task
 from edgebook.tasks.augment import shift_jitter
-from edgebook.tasks.split import split_validation
+from edgebook.tasks.splits import split_validation
 
 
 def mnist1d() -> Task:

@@ -11,7 +11,7 @@ import torch
 
 from edgebook.errors import BadInput
 from edgebook.tasks import Task
-from edgebook.tasks.split import split_validation
+from edgebook.tasks.splits import split_validation
 
 REQUIRED = ("x_train", "y_train", "x_test", "y_test")
 OPTIONAL = ("x_val", "y_val", "class_names")

@@ -1,0 +1,150 @@
+"""A content-addressed cache of models: the same question is never trained twice.
+
+One entry is one file: what builds the dense net, the size of every leaf module, the state dict. A pruned net is
+rebuilt by building the dense one and resizing its leaves, so that everything loads with `weights_only=True`.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import importlib.util
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+from torch import nn
+
+from edgebook.models import build_model
+from edgebook.models.batch_norm import fold
+from edgebook.paths import store_dir
+from edgebook.tasks import Task
+from edgebook.training.loop import seed_all
+
+SIZES = ("in_channels", "out_channels", "groups", "in_features", "out_features", "num_features",
+         "input_size", "hidden_size", "num_channels", "normalized_shape")  # fmt: skip
+
+
+@lru_cache
+def source_closure(module: str) -> str:
+    """sha256 over the source of a module and of every edgebook module that it imports, however deep."""
+    seen: dict[str, str] = {}
+
+    def visit(name: str) -> None:
+        spec = importlib.util.find_spec(name)
+        if name in seen or spec is None or not spec.origin:
+            return
+        seen[name] = Path(spec.origin).read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(seen[name])):
+            if isinstance(node, ast.Import):
+                found = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            else:
+                continue
+            for inner in found:
+                if inner.startswith("edgebook.") and _is_module(inner):
+                    visit(inner)
+
+    visit(module)
+    return hashlib.sha256(json.dumps(sorted(seen.items())).encode()).hexdigest()
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def weights_hash(model: nn.Module) -> str:
+    """sha256 over names, shapes and bytes of the state dict and the module classes: the same in every process."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+    digest.update(repr(model).encode())
+    return digest.hexdigest()
+
+
+def leaf_sizes(model: nn.Module) -> dict[str, dict[str, Any]]:
+    """The sizes of every leaf module by name: `{"conv1": {"in_channels": 1, "out_channels": 13, "groups": 1}, ...}`."""
+    leaves = {name: module for name, module in model.named_modules() if not list(module.children())}
+    return {
+        name: {size: getattr(leaf, size) for size in SIZES if isinstance(getattr(leaf, size, None), int | tuple)}
+        for name, leaf in leaves.items()
+    }
+
+
+def resize(model: nn.Module, sizes: dict[str, dict[str, Any]], state: dict[str, torch.Tensor]) -> nn.Module:
+    """The model with its leaves brought to `sizes`, ready to load `state`. Changes the model that it is given."""
+    for name, wanted in sizes.items():
+        leaf = model.get_submodule(name)
+        for size, value in wanted.items():
+            setattr(leaf, size, value)
+        own = [*leaf.named_parameters(recurse=False), *leaf.named_buffers(recurse=False)]
+        for key, tensor in own:
+            target = state.get(f"{name}.{key}" if name else key)
+            if target is not None and target.shape != tensor.shape:
+                tensor.data = torch.empty_like(target)
+    return model
+
+
+def save(model: nn.Module, path: Path, **more: Any) -> None:
+    """Write the model as one self-describing file, atomically. Only for models from `build_model`."""
+    entry = {"spec": model.spec, "sizes": leaf_sizes(model), "state": model.state_dict(), **more}
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    torch.save(entry, draft)
+    os.replace(draft, path)
+
+
+def load(path: Path) -> nn.Module:
+    """The model of a file that `save` wrote, in eval mode, with `.history` and `.key` as they were."""
+    entry = torch.load(path, weights_only=True)
+    spec = entry["spec"]
+    model = build_model(spec["model"], tuple(spec["input_shape"]), spec["n_outputs"], **spec["shape"])
+    model = fold(model) if spec.get("folded") else model
+    if "wrapped_by" in spec:  # a net that a function makes of this one, such as training with fake quantization
+        module, _, function = spec["wrapped_by"].partition(":")
+        model = getattr(importlib.import_module(module), function)(resize(model, spec["sizes"], entry["state"]))
+    resize(model, entry["sizes"], entry["state"]).load_state_dict(entry["state"])
+    model.history, model.key, model.seconds = entry.get("history", []), entry.get("key"), entry.get("seconds")
+    return model.eval()
+
+
+def cache_key(fn: Callable, model: nn.Module, task: Task, kwargs: dict[str, Any]) -> str:
+    """What decides the result: code, arguments, the parent's weights and forward, the data, the arithmetic."""
+    parts = {
+        "fn": f"{fn.__module__}.{fn.__qualname__}",
+        "code": [source_closure(fn.__module__), source_closure(type(model).__module__)],
+        "kwargs": {k: weights_hash(v) if isinstance(v, nn.Module) else v for k, v in kwargs.items()},
+        "parent": [model.spec, weights_hash(model)],
+        "task": task.fingerprint,
+        "torch": [torch.__version__, torch.get_num_threads(), torch.cuda.is_available()],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def cached(fn: Callable[..., nn.Module], model: nn.Module, task: Task, **kwargs: Any) -> nn.Module:
+    """`fn(model, task, **kwargs)`, or the stored result of the same call; `.key` names it, `.seconds` is what it cost.
+
+    The arguments must be plain data or models. Random numbers are seeded from the key, so order and resume change nothing.
+    """
+    key = cache_key(fn, model, task, kwargs)
+    path = store_dir() / f"{key}.pt"
+    if not path.exists():
+        with FileLock(path.with_suffix(".lock")):  # two notebooks at once ask for the same baseline: one trains it
+            if not path.exists():
+                seed_all(int(key[:8], 16))
+                started = time.perf_counter()
+                result = fn(model, task, **kwargs)
+                save(result, path, history=getattr(result, "history", []), key=key, seconds=time.perf_counter() - started)
+    return load(path)
