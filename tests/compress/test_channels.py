@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from edgebook import runtimes
-from edgebook.compress.prune.channels import importance as importances
+from edgebook.compress.prune import importance as importances
 from edgebook.compress.prune.channels import prune, prune_in_steps
-from edgebook.compress.prune.channels import regularize as sparse_learning
+from edgebook.compress.prune import regularize as sparse_learning
 from edgebook.compress.prune.dependency_groups import SCOPES, channel_groups, obtained, prunable, pruner, remove
 from edgebook.compress.prune.importance import IMPORTANCES, channel_scores
 from edgebook.compress.prune.regularize import REGULARIZERS, sparse_train

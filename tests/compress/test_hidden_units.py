@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from edgebook import runtimes
-from edgebook.compress.prune.channels import hidden_units as recurrent
+from edgebook.compress.prune import hidden_units as recurrent
 from edgebook.compress.prune.hidden_units import IMPORTANCES, keep_units, prune_units, recurrent_parts, unit_places, zero_units
 from edgebook.errors import BadInput
 from edgebook.models import build_model

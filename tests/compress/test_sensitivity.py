@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from edgebook.compress.prune.channels import latency_aware as latency
+from edgebook.compress.prune import latency_aware as latency
 from edgebook.compress.prune.channels import prune
 from edgebook.compress.prune.dependency_groups import prunable
 from edgebook.compress.prune.latency_aware import prune_evenly_to_latency, prune_to_latency
