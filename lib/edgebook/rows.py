@@ -11,8 +11,7 @@ from typing import Any
 
 from edgebook.errors import BadInput
 
-SCHEMA = 1
-STATUSES = ("ok", "failed", "unsupported", "skipped")
+SCHEMA = 2
 
 COLUMNS: dict[str, str] = {
     # who
@@ -26,23 +25,26 @@ COLUMNS: dict[str, str] = {
     "baseline_id": "row this one is compared with",
     "task": "data set",
     "model": "architecture",
-    "family": "colour and legend: baseline, prune, quantize, distill, scratch, ...",
+    "role": "baseline, version, control or reference (vocabulary.ROLES); only versions and the baseline ship",
+    "family": "colour and legend (vocabulary.FAMILIES): baseline, prune, quantize, distill, scratch, ...",
     "method": "what was done, in order: prune-l2+int8-static",
     "label": "short name for people",
     "seed": "seed of training and of every random choice",
     # asked
     "asked": "the parameters of this point (object)",
     # quality
-    "metric": "what score is: accuracy",
+    "metric": "what score is (metrics.METRICS): accuracy, ...",
     "score": "test score of the exported file, higher is better",
-    "score_lo": "lower end of its 95 % Wilson interval",
+    "score_lo": "lower end of its 95 % interval",
     "score_hi": "upper end",
     "val_score": "the same on validation: everything is chosen by it",
     "n_test": "test items scored",
+    "chance": "test score of the best constant answer",
+    "margin": "difference of scores that does not matter",
     "delta": "score minus the baseline's, on the same items",
     "delta_lo": "lower end of its 95 % paired interval",
     "delta_hi": "upper end",
-    "verdict": "same, better, worse or cannot tell (margin 0.5 points)",
+    "verdict": "same (within the margin), better, worse or cannot tell; null for a baseline",
     "fidelity": "same answers as its own PyTorch model, share of items",
     "agreement": "same answers as the float baseline, share of items",
     # cost
@@ -67,7 +69,7 @@ COLUMNS: dict[str, str] = {
     "artifact": "path of the file, relative to the run's folder",
     "sha256": "of the file",
     "checkpoint": "store key of the PyTorch model",
-    "samples": ".npz beside the rows: test outputs as fp16, item scores, block medians",
+    "samples": ".npz beside the rows: targets, predictions, item scores, block medians",
     "session": "measuring session: latencies compare inside one only",
     "runtime": "onnx, litert, torch, ...",
     "precision": "number format of the file: fp32, fp16, int8-dynamic, int8-static, ...",
@@ -100,9 +102,15 @@ def short_id(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
-def is_control(row: dict[str, Any]) -> bool:
-    """Whether a row is there to be compared with only: what was removed, or chosen, was drawn at random."""
-    return any(step.endswith("-random") for step in (row["method"] or "").split("+"))
+def build(*parts: dict[str, Any]) -> dict[str, Any]:
+    """One row from parts (identity, file, figures, comparison), each a dict of columns; later parts win, and what they have in
+    `asked` and `extra` is joined. Raises KeyError for a name that is no column.
+    """
+    merged: dict[str, Any] = {}
+    for part in parts:
+        joined = {name: {**merged.get(name, {}), **part[name]} for name in ("asked", "extra") if part.get(name)}
+        merged |= {**part, **joined}
+    return new_row(**{name: value for name, value in merged.items() if value is not None or name not in ("asked", "extra")})
 
 
 def write_text_atomically(path: Path, text: str) -> None:

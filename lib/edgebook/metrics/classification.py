@@ -1,8 +1,14 @@
-"""What a mean accuracy hides: each class on its own, and how sure the answers are. Numbers in, numbers out."""
+"""Accuracy, and what it hides: each class on its own, and how confident the outputs are."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+
+from edgebook.metrics.intervals import paired_difference, wilson
+from edgebook.metrics.metric import Interval, Metric
+from edgebook.metrics.verdicts import SCORE_MARGIN
 
 
 def per_class(y: np.ndarray, predicted: np.ndarray, n_classes: int) -> dict[str, list[float | None] | float]:
@@ -47,3 +53,58 @@ def _probabilities(outputs: np.ndarray) -> np.ndarray:
         return outputs
     powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
+
+
+def logits(outputs: np.ndarray) -> np.ndarray:
+    """Outputs as (n, n_outputs): some files give (n, n_outputs, 1, 1)."""
+    return outputs.reshape(len(outputs), -1)
+
+
+def correct(outputs: np.ndarray, inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Which items have their largest output at the label, bool (n,)."""
+    return logits(outputs).argmax(1) == targets
+
+
+def accuracy(correct_items: np.ndarray, targets: np.ndarray) -> float:
+    """Share of correct items, in [0, 1]."""
+    return float(correct_items.mean())
+
+
+def accuracy_interval(correct_items: np.ndarray, targets: np.ndarray) -> Interval:
+    """Wilson's 95 % interval of the share."""
+    return wilson(int(correct_items.sum()), len(correct_items))
+
+
+def accuracy_difference(a: np.ndarray, b: np.ndarray, targets: np.ndarray) -> tuple[float, float, float]:
+    """(accuracy of a - accuracy of b, lo, hi), Tango's paired interval."""
+    return paired_difference(a, b)
+
+
+def majority_share(targets: np.ndarray) -> float:
+    """Accuracy of always answering the most frequent class."""
+    return float(np.bincount(targets).max() / len(targets))
+
+
+def class_details(outputs: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
+    """macro_f1, class_accuracy (one per class), worst_class_accuracy, calibration_error."""
+    outputs = logits(outputs)
+    by_class = per_class(targets, outputs.argmax(1), outputs.shape[1])
+    return {
+        "macro_f1": by_class["macro_f1"],
+        "class_accuracy": by_class["accuracy"],
+        "worst_class_accuracy": min((share for share in by_class["accuracy"] if share is not None), default=None),
+        "calibration_error": expected_calibration_error(outputs, targets),
+    }
+
+
+ACCURACY = Metric(
+    name="accuracy",
+    label="accuracy",
+    item_scores=correct,
+    score=accuracy,
+    interval=accuracy_interval,
+    difference=accuracy_difference,
+    chance=majority_share,
+    margin=lambda targets: SCORE_MARGIN,
+    details=class_details,
+)

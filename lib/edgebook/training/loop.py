@@ -6,17 +6,18 @@ import copy
 import random
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgebook import lock
 from edgebook.errors import BadInput
-from edgebook.tasks import Task
+from edgebook.tasks.task import Task
+from edgebook.training.losses import Loss, hard_loss
+from edgebook.training.recipe import Recipe
 
-Loss = Callable[[nn.Module, Tensor, Tensor, int], Tensor]
 Hook = Callable[[nn.Module, int], None]
 
 
@@ -38,7 +39,7 @@ def pick_device(device: str = "auto") -> torch.device:
 
 @torch.inference_mode()
 def infer(model: nn.Module, x: Tensor, *, batch_size: int = 1024) -> Tensor:
-    """Outputs of the model in eval mode, (n, n_outputs) on the CPU. The model's mode is put back."""
+    """Outputs of the model in eval mode, (n, ...) on the CPU. The model's mode is restored."""
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
@@ -47,69 +48,97 @@ def infer(model: nn.Module, x: Tensor, *, batch_size: int = 1024) -> Tensor:
     return outputs
 
 
-def evaluate(model: nn.Module, x: Tensor, y: Tensor) -> float:
-    """Share of items whose largest output is the label, in [0, 1]. Never while somebody measures."""
+def evaluate(model: nn.Module, task: Task, split: str = "val") -> float:
+    """The task's score of the PyTorch model on a split, higher is better. Holds the training side of the lock."""
+    x, y = getattr(task, f"x_{split}"), getattr(task, f"y_{split}")
     with lock.training():
-        return (infer(model, x).argmax(1) == y).float().mean().item()
+        outputs = infer(model, x).numpy()
+    return task.metric.score(task.metric.item_scores(outputs, x.numpy(), y.numpy()), y.numpy())
 
 
-def make_optimizer(model: nn.Module, *, optimizer: str, lr: float, weight_decay: float) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """SGD with momentum 0.9, or Adam; decay only on weights with two or more dimensions, as is the custom."""
     decayed = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
     others = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
     groups = [group for group in groups if group["params"]]
-    if optimizer == "adam":
-        return torch.optim.Adam(groups, lr=lr, fused=True)
-    if optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=lr, momentum=0.9, nesterov=True, fused=True)
-    raise BadInput(f"optimizer: {optimizer!r}; allowed: adam, sgd")
-
-
-def cross_entropy(label_smoothing: float = 0.0) -> Loss:
-    """The usual loss on labels, in the shape that `train` takes."""
-    return lambda model, x, y, step: F.cross_entropy(model(x), y, label_smoothing=label_smoothing)
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(groups, lr=recipe.lr, fused=True)
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9, nesterov=True, fused=True)
+    raise BadInput(f"optimizer: {recipe.optimizer!r}; allowed: adam, sgd")
 
 
 def train(
     model: nn.Module,
     task: Task,
+    recipe: Recipe,
     *,
-    epochs: int,
-    batch_size: int = 128,
-    lr: float = 0.01,
-    optimizer: str = "adam",
-    weight_decay: float = 0.0,
-    label_smoothing: float = 0.0,
-    augment: bool = False,
-    dtype: str = "float32",
-    device: str = "auto",
-    seed: int = 0,
-    keep: str = "best",
     loss: Loss | None = None,
     before_step: Hook | None = None,
     after_step: Hook | None = None,
+    keep: str = "best",
 ) -> nn.Module:
-    """A trained copy of the model, on the CPU, its input untouched; `.history` holds one dict an epoch.
+    """A trained copy of the model, on the CPU, its input untouched; `.history` holds one dict per epoch.
 
-    One-cycle schedule (Smith 2018). `keep`: the weights of the epoch that is best on validation, or of the last one
-    (for schedules whose end matters). `loss(model, x, y, step)`; `before_step` runs after backward, `after_step` after
-    the optimizer, each with (model, step). `dtype` bfloat16 uses autocast.
+    loss: (model, x, y, step) -> scalar, the kind's own on the labels when None. `before_step` runs after backward,
+    `after_step` after the optimizer, each with (model, step). keep: the weights of the epoch with the best validation score,
+    or of the last one (for schedules whose end matters). One-cycle schedule (Smith 2018).
+    Raises FloatingPointError when the loss is not finite.
     """
-    seed_all(seed)
-    model, device = copy.deepcopy(model), pick_device(device)
+    seed_all(recipe.seed)
+    model, device = copy.deepcopy(model), pick_device(recipe.device)
     x, y = _placed(model, task, device)
-    loss, transform = loss or cross_entropy(label_smoothing), task.augment if augment else None
-    steps_per_epoch = -(-len(x) // batch_size)
-    optimizer = make_optimizer(model, optimizer=optimizer, lr=lr, weight_decay=weight_decay)
+    optimizer, n_steps = make_optimizer(model, recipe), recipe.steps_per_epoch(len(x))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=lr, total_steps=max(epochs * steps_per_epoch, 2), pct_start=0.2
+        optimizer, max_lr=recipe.lr, total_steps=max(recipe.epochs * n_steps, 2), pct_start=0.2
     )
-    order, history, best, aside = torch.Generator().manual_seed(seed), [], (-1.0, None), 0.0
+    one_step = _stepper(model, recipe, optimizer, schedule, loss or hard_loss(task.kind, recipe), (before_step, after_step))
+    order, transform = torch.Generator().manual_seed(recipe.seed), task.augment if recipe.augment else None
+    history, best = [], _Best(keep)
+    for epoch in range(recipe.epochs):
+        with lock.training():
+            started, aside = time.perf_counter(), lock.seconds_aside()
+            model.train()
+            batches = enumerate(_batches(x, y, recipe.batch_size, order, transform), epoch * n_steps)
+            mean_loss = float(sum(one_step(xb, yb, step) for step, (xb, yb) in batches)) / n_steps
+            seconds = time.perf_counter() - started - (lock.seconds_aside() - aside)
+            score = evaluate(model, task)
+        history.append({"epoch": epoch + 1, "loss": mean_loss, "val_score": score, "seconds": seconds})
+        if not np.isfinite(mean_loss):
+            raise FloatingPointError(f"the loss became {mean_loss} in epoch {epoch + 1}; a smaller lr than {recipe.lr} may help")
+        best.update(score, model, is_last=epoch + 1 == recipe.epochs)
+    model = best.restored(model).to("cpu").eval()
+    model.history = history
+    return model
 
-    def one_step(xb: Tensor, yb: Tensor, step: int) -> Tensor:
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == "bfloat16"):
-            value = loss(model, xb, yb, step)
+
+@dataclass
+class _Best:
+    """The weights of the best validation score so far, unless those of the last epoch are to be kept."""
+
+    keep: str
+    score: float = -float("inf")
+    state: dict | None = field(default=None, repr=False)
+
+    def update(self, score: float, model: nn.Module, *, is_last: bool) -> None:
+        if self.keep == "best" and score >= self.score:
+            self.score, self.state = score, None if is_last else copy.deepcopy(model.state_dict())
+
+    def restored(self, model: nn.Module) -> nn.Module:
+        if self.state is not None:
+            model.load_state_dict(self.state)
+        return model
+
+
+def _stepper(model, recipe: Recipe, optimizer, schedule, loss: Loss, hooks: tuple[Hook | None, Hook | None]) -> Callable:
+    """The function that does one training step: (x, y, step) -> the loss, detached."""
+    before_step, after_step = hooks
+    device_type = next(model.parameters()).device.type
+
+    def one_step(x: Tensor, y: Tensor, step: int) -> Tensor:
+        with torch.autocast(device_type, dtype=torch.bfloat16, enabled=recipe.dtype == "bfloat16"):
+            value = loss(model, x, y, step)
         optimizer.zero_grad(set_to_none=True)
         value.backward()
         if before_step:
@@ -118,28 +147,10 @@ def train(
         if after_step:
             after_step(model, step)
         schedule.step()
-        nonlocal aside
-        aside += lock.step_aside()
+        lock.step_aside()
         return value.detach()
 
-    for epoch in range(epochs):
-        with lock.training():
-            started, aside = time.perf_counter(), 0.0
-            model.train()
-            batches = enumerate(_batches(x, y, batch_size, order, transform), epoch * steps_per_epoch)
-            mean_loss = float(sum(one_step(xb, yb, step) for step, (xb, yb) in batches)) / steps_per_epoch
-            seconds = time.perf_counter() - started - aside
-            score = evaluate(model, task.x_val, task.y_val)
-        history.append({"epoch": epoch + 1, "loss": mean_loss, "val_score": score, "seconds": seconds})
-        if not np.isfinite(mean_loss):
-            raise FloatingPointError(f"the loss became {mean_loss} in epoch {epoch + 1}: a smaller lr than {lr} may help")
-        if keep == "last" or score >= best[0]:
-            best = (score, copy.deepcopy(model.state_dict()) if epoch + 1 < epochs else None)
-    if best[1] is not None:
-        model.load_state_dict(best[1])
-    model = model.to("cpu").eval()
-    model.history = history
-    return model
+    return one_step
 
 
 def _placed(model: nn.Module, task: Task, device: torch.device) -> tuple[Tensor, Tensor]:
