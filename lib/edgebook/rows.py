@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import uuid
@@ -97,20 +96,20 @@ def new_row(**values: Any) -> dict[str, Any]:
     return {**dict.fromkeys(COLUMNS), "schema": SCHEMA, "status": "ok", "asked": {}, "extra": {}, **values}
 
 
-def short_id(*parts: Any) -> str:
-    """12 hex digits, the same for the same parts in every process."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]
+def join(*parts: dict[str, Any]) -> dict[str, Any]:
+    """One dict of columns from parts (identity, file, figures, comparison): later parts win, and what they have in `asked` and
+    `extra` is joined.
+    """
+    joined: dict[str, Any] = {}
+    for part in parts:
+        objects = {name: {**(joined.get(name) or {}), **part[name]} for name in ("asked", "extra") if part.get(name)}
+        joined |= {name: value for name, value in part.items() if name not in ("asked", "extra")} | objects
+    return joined
 
 
 def build(*parts: dict[str, Any]) -> dict[str, Any]:
-    """One row from parts (identity, file, figures, comparison), each a dict of columns; later parts win, and what they have in
-    `asked` and `extra` is joined. Raises KeyError for a name that is no column.
-    """
-    merged: dict[str, Any] = {}
-    for part in parts:
-        joined = {name: {**merged.get(name, {}), **part[name]} for name in ("asked", "extra") if part.get(name)}
-        merged |= {**part, **joined}
-    return new_row(**{name: value for name, value in merged.items() if value is not None or name not in ("asked", "extra")})
+    """A whole row from such parts. Raises KeyError for a name that is no column."""
+    return new_row(**join(*parts))
 
 
 def write_text_atomically(path: Path, text: str) -> None:

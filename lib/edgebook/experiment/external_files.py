@@ -3,94 +3,129 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgebook import rows as rows_module
-from edgebook import runtimes
+from edgebook import rows
 from edgebook.errors import BadInput
-from edgebook.measure import columns as figures
-from edgebook.measure import flags, machine
+from edgebook.measure import columns, machine
+from edgebook.measure.flags import flags
 from edgebook.measure.session import Measured, measure_files
-from edgebook.runtimes import Artifact
-from edgebook.tasks import Task
+from edgebook.naming import short_id
+from edgebook.runtimes.base import Artifact, missing, runtime_of
+from edgebook.tasks.task import Task
 
 NAME = "measure"
+Row = dict[str, Any]
 
 
-def measure_any(
-    paths: list[Path], task: Task, folder: Path, *, baseline: Path | None = None, runtime: str | None = None,
-    threads: int = 1, measure_s: float = 2.0, limit_s: float = 120.0,
-) -> list[dict[str, Any]]:  # fmt: skip
-    """Rows of the files, written to `folder`/rows/measure.jsonl: one a file, in order, the baseline's first.
+@dataclass(frozen=True)
+class MeasureSettings:
+    """How foreign files are measured. limit_s ends a runtime that hangs; runtime: by the extension when None."""
 
-    All are compared with `baseline` (a path), or with the first file. `runtime` runs them, else what their extension
-    says; `limit_s` ends a runtime that hangs. A file that cannot be measured is a row with its reason.
+    runtime: str | None = None
+    threads: int = 1
+    measure_s: float = 2.0
+    limit_s: float = 120.0
+
+
+def measure_external(
+    paths: list[Path], task: Task, folder: Path, *, baseline: Path | None = None, settings: MeasureSettings | None = None
+) -> list[Row]:
+    """Rows of the files, written to `folder`/rows/measure.jsonl: one per file, in order, the baseline's first.
+
+    All are compared with `baseline` (a path), or with the first file. A file that cannot be measured is a row with its reason.
     """
+    settings = settings or MeasureSettings()
     files = list(dict.fromkeys([Path(baseline), *map(Path, paths)] if baseline else map(Path, paths)))
-    rows = [_row(file, task, folder, runtime, threads, first=file == files[0]) for file in files]
-    ready = [(row, Artifact(file, row["runtime"], "")) for row, file in zip(rows, files) if row["status"] == "ok"]
+    identities = [_identity(file, task, folder, settings, is_base=file == files[0]) for file in files]
+    ready = {one["row_id"]: Artifact(file, one["runtime"], "") for one, file in zip(identities, files) if one["status"] == "ok"}
     splits = {"val": task.x_val.numpy(), "test": task.x_test.numpy()}
-    found = measure_files([a for _, a in ready], splits, seconds=measure_s, threads=threads, who=NAME, limit_s=limit_s)
-    session, context = rows_module.short_id(NAME, time.time()), machine.describe()
-    measured = {row["row_id"]: result for (row, _), result in zip(ready, found, strict=True)}
-    base = measured.get(rows[0]["row_id"])
-    for row, artifact in ready:
-        row |= {"session": session, "machine": context, "baseline_id": rows[0]["row_id"]}
-        row |= figures.of_file(artifact)
-        _fill(row, measured[row["row_id"]], base, rows[0], task)
-    rows_module.write_rows(Path(folder) / "rows" / f"{NAME}.jsonl", rows)
-    return rows
+    results = measure_files(
+        list(ready.values()),
+        splits,
+        seconds=settings.measure_s,
+        threads=settings.threads,
+        who=NAME,
+        limit_s=settings.limit_s,
+    )
+    measured = dict(zip(ready, results, strict=True))
+    base_id = identities[0]["row_id"]
+    session = {"session": short_id(NAME, time.time()), "machine": machine.describe(), "baseline_id": base_id}
+    base_file = columns.file_columns(ready[base_id]) if base_id in ready else None
+    built = []
+    for one in identities:
+        if one["row_id"] in ready:
+            file = columns.file_columns(ready[one["row_id"]])
+            base = (measured.get(base_id), base_file) if one["row_id"] != base_id and base_file else None
+            one = rows.join(one, file, _figures(measured[one["row_id"]], file, base, task))
+        built.append(rows.build(session, one))
+        built[-1]["extra"]["flags"] = flags(built[-1])
+    rows.write_rows(Path(folder) / "rows" / f"{NAME}.jsonl", built)
+    return built
 
 
-def _row(file: Path, task: Task, folder: Path, runtime: str | None, threads: int, *, first: bool) -> dict[str, Any]:
+def _identity(file: Path, task: Task, folder: Path, settings: MeasureSettings, *, is_base: bool) -> Row:
     """Who and what, and a reason when it is known before the start."""
-    row = rows_module.new_row(
-        run=Path(folder).name, notebook=NAME, execution=NAME, row_id=rows_module.short_id(NAME, str(file)),
-        task=task.name, model="files", family="baseline" if first else "file", method="as it came", label=file.name,
-        batch_size=1, threads=threads, device="host", artifact=str(file.resolve()), commit=machine.commit(),
-        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-    )  # fmt: skip
-    row["point_id"] = row["row_id"]
+    row_id = short_id(NAME, str(file))
+    identity = {
+        "run": Path(folder).name,
+        "notebook": NAME,
+        "execution": NAME,
+        "row_id": row_id,
+        "point_id": row_id,
+        "task": task.name,
+        "model": "files",
+        "role": "baseline" if is_base else "version",
+        "family": "baseline" if is_base else "file",
+        "method": "as given",
+        "label": file.name,
+        "batch_size": 1,
+        "threads": settings.threads,
+        "device": "host",
+        "artifact": str(file.resolve()),
+        "commit": machine.commit(),
+        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "status": "ok",
+    }
     try:
         if not file.is_file():
             raise BadInput(f"{file}: no such file")
-        row["runtime"] = runtime or runtimes.runtime_of(file)
-        if reason := runtimes.missing(row["runtime"]):
-            row |= {"status": "skipped", "error": reason}
+        identity["runtime"] = settings.runtime or runtime_of(file)
+        if reason := missing(identity["runtime"]):
+            identity |= {"status": "skipped", "error": reason}
     except BadInput as error:
-        row |= {"status": "failed", "error": str(error)}
-    return row
+        identity |= {"status": "failed", "error": str(error)}
+    return identity
 
 
-def _fill(row: dict, measured: Measured, base: Measured | None, base_row: dict, task: Task) -> None:
+def _figures(measured: Measured, file: Row, base: tuple[Measured, Row] | None, task: Task) -> Row:
     """The measured columns; a failed baseline leaves scores and latencies without a comparison."""
     if error := measured.error or _misfit(measured, task):
-        row |= {"rss_bytes": measured.rss_bytes, "status": "failed", "error": error}
-        return
-    base = base if base_row["status"] == "ok" and base.batch == measured.batch else None
-    row["batch_size"] = measured.batch
-    row |= {"precision": measured.found.get("format"), **{key: measured.found.get(key) for key in ("macs", "n_params")}}
-    figures.fill(row, measured, base, task)
-    if measured.transposed:
-        row["extra"]["layout"] = "channels last: the task's items were turned"
-    if base is not None:
-        row |= {"compression_ratio": base_row["size_bytes"] / row["size_bytes"], "agreement": _agreement(measured, base)}
-    row["extra"]["flags"] = flags.flags(row)
+        return {"rss_bytes": measured.rss_bytes, "status": "failed", "error": error}
+    base_result, base_file = base if base and not base[0].error and base[0].batch == measured.batch else (None, None)
+    extra = {"layout": "channels last: the task's items were transposed"} if measured.transposed else {}
+    known = {"batch_size": measured.batch, "precision": measured.inspected.get("format"), "extra": extra}
+    known |= {name: measured.inspected.get(name) for name in ("macs", "n_params")}
+    if base_result:
+        known["compression_ratio"] = base_file["size_bytes"] / file["size_bytes"]
+        known["agreement"] = _agreement(measured, base_result, task)
+    return rows.join(columns.measured_columns(measured, base_result, task), known)
 
 
 def _misfit(measured: Measured, task: Task) -> str | None:
-    """Why the answers are no scores of this task's classes; None when they are."""
-    outputs = measured.outputs["test"]
-    if outputs.ndim != 2 or outputs.shape[1] != task.n_outputs:
-        return f"the file answers {outputs.shape[1:]} an item, the task has {task.n_outputs} classes"
+    """Why the outputs are no scores of this task's classes; None when they are."""
+    n_outputs = measured.outputs["test"][0].size
+    if task.kind.has_classes and n_outputs % task.n_outputs:
+        return f"the file gives {n_outputs} outputs per item, the task has {task.n_outputs} classes"
     return None
 
 
-def _agreement(measured: Measured, base: Measured) -> float:
-    """Share of the items that both scored on which they answer alike."""
+def _agreement(measured: Measured, base: Measured, task: Task) -> float:
+    """How alike two files answer the items that both were scored on, as the kind counts it."""
     _, mine, theirs = np.intersect1d(measured.items["test"], base.items["test"], return_indices=True)
-    return float((measured.outputs["test"][mine].argmax(1) == base.outputs["test"][theirs].argmax(1)).mean())
+    return task.kind.agreement(measured.outputs["test"][mine], base.outputs["test"][theirs])

@@ -1,8 +1,7 @@
-"""What a notebook calls: `start` checks its parameters, `baseline` and `attempt` make the points to measure."""
+"""What a notebook calls: `start` checks its parameters, `baseline` and `version` make what `sweep.measure` measures."""
 
 from __future__ import annotations
 
-import shutil
 import time
 import traceback
 from collections.abc import Iterator
@@ -15,135 +14,158 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgebook import parameters as params
-from edgebook import rows
-from edgebook.errors import BadInput, Unsupported
-from edgebook.models import build_model
+from edgebook import parameters
+from edgebook.errors import BadInput, Unsupported, one_line
+from edgebook.models import allow_network, build_model
+from edgebook.naming import execution_name, is_path, model_label, short_id
 from edgebook.paths import reports_dir
-from edgebook.runtimes import Quant
-from edgebook.tasks import Task, load_task
+from edgebook.runtimes.base import Quant
+from edgebook.tasks import load_task
+from edgebook.tasks.task import Task
 from edgebook.training.loop import seed_all, train
+from edgebook.training.recipe import Recipe, recipe_from
 from edgebook.training.store import cached
 
 
+class Skipped(RuntimeError):
+    """A version was asked for the network of another one that failed."""
+
+
 @dataclass
-class Point:
-    """One thing to measure: a model and, for integer files, how its numbers are made."""
+class Version:
+    """One thing to measure: a network and, for integer files, how its numbers are made.
+
+    role, family: see `vocabulary`. asked: the settings, the same for every seed. quants: None is the network as it is.
+    runtimes: those of the notebook when None.
+    """
 
     method: str
-    family: str
     label: str
-    asked: dict[str, Any]
-    quants: list[Quant | None]
-    model: nn.Module | None = None
-    parent: str | None = None
-    runtimes: list[str] | None = None  # these; None: those that the notebook asks for
+    family: str
+    role: str = "version"
+    asked: dict[str, Any] = field(default_factory=dict)
+    quants: list[Quant | None] = field(default_factory=lambda: [None])
+    runtimes: list[str] | None = None
+    parent_row: str | None = None
+    status: str = "ok"
     error: str | None = None
-    status: str = "failed"  # what its rows say when there is an error
+    extra: dict[str, Any] = field(default_factory=dict)
     started_at: str = ""
     duration_s: float = 0.0
-    extra: dict[str, Any] = field(default_factory=dict)
+    network: nn.Module | None = None
+
+    @property
+    def model(self) -> nn.Module:
+        """The network. Raises Skipped when this version failed, so that what is made from it is skipped with the reason."""
+        if self.network is None:
+            raise Skipped(f"it is made from '{self.label}', which {self.status}: {self.error or 'no network was made'}")
+        return self.network
+
+    @model.setter
+    def model(self, network: nn.Module) -> None:
+        self.network = network
+
+    def fail(self, error: BaseException) -> None:
+        """Keep the reason instead of a network."""
+        self.network = None
+        self.status = {Skipped: "skipped", Unsupported: "unsupported"}.get(type(error), "failed")
+        self.error = one_line(error) if self.status != "skipped" else str(error)
+        if isinstance(error, Unsupported):
+            self.extra["unsupported"] = error.code
 
 
 @dataclass(frozen=True)
-class Lab:
-    """One execution of a notebook: its checked parameters, its data, and the points made so far."""
+class Notebook:
+    """One execution of a notebook: its checked parameters, its data, and the versions made so far."""
 
-    notebook: str
+    stem: str
     execution: str
     run_dir: Path
     params: dict[str, Any]
-    task: Task | None
-    points: list[Point] = field(default_factory=list)
+    data: Task | None
+    versions: list[Version] = field(default_factory=list)
 
     def __getitem__(self, name: str) -> Any:
         return self.params[name]
 
+    @property
+    def task(self) -> Task:
+        """The notebook's data. Raises BadInput for a notebook that only reads rows."""
+        if self.data is None:
+            raise BadInput(f"{self.stem} reads rows only: it has no task")
+        return self.data
 
-def execution_name(notebook: str, values: dict[str, Any]) -> str:
-    """`20_prune_sweep--mnist1d-conv1d--s0`; a notebook without a task is its own name."""
-    if "task" not in values:
-        return notebook
-    short = [Path(str(values[key]).split(":")[-1]).stem for key in ("task", "model")]
-    return f"{notebook}--{'-'.join(short)}--s{values['seed']}"
+    @property
+    def model_label(self) -> str:
+        """The network's name for people: `resnet8`, or `net:build` for one of the user's own."""
+        return model_label(self["model"])
+
+    def recipe(self, stage: str = "baseline") -> Recipe:
+        """How a stage (baseline, finetune, distill, qat) is trained: the fields of `<stage>_recipe`, the baseline's elsewhere."""
+        fixed = {"device": self["device"], "seed": self["seed"]}
+        return recipe_from(self[f"{stage}_recipe"], defaults=self["baseline_recipe"], **fixed)
 
 
-def start(notebook: str, values: dict[str, Any]) -> Lab:
+def start(stem: str, values: dict[str, Any]) -> Notebook:
     """Check a notebook's parameters (`values` is its `globals()`), load its data, set the threads. Raises BadInput."""
-    own = {name: values[name] for name in params.notebook_defaults(notebook)}
-    params.check(own, where=f"{notebook}.ipynb")
-    name = execution_name(notebook, own)
-    folder = reports_dir() / own["run"]
-    torch.set_num_threads(own.get("train_threads", 1))
-    task = load_task(own["task"]) if "task" in own else None
-    shutil.rmtree(folder / "artifacts" / name, ignore_errors=True)
-    return Lab(notebook, name, folder, own, task)
+    params = {name: values[name] for name in parameters.notebook_defaults(stem)}
+    parameters.check(params, where=f"{stem}.ipynb")
+    for name in ("model", "student"):
+        if is_path(params.get(name, "")):
+            allow_network(params[name])
+    torch.set_num_threads(params.get("train_threads", 1))
+    task = load_task(params["task"]) if "task" in params else None
+    return Notebook(stem, execution_name(stem, params), reports_dir() / params["run"], params, task)
 
 
-def recipe(lab: Lab, stage: str) -> dict[str, Any]:
-    """Arguments of `train` for a stage (baseline, finetune, distill): its own schedule, and augmentation where it has a say
-    in that, the baseline's everything else."""
-    p = lab.params
-    augment = p.get(f"{stage}_augment")
-    return {
-        "epochs": p[f"{stage}_epochs"],
-        "lr": p.get(f"{stage}_lr", p["baseline_lr"]),
-        "batch_size": p["baseline_batch_size"],
-        "optimizer": p["baseline_optimizer"],
-        "weight_decay": p["baseline_weight_decay"],
-        "label_smoothing": p["baseline_label_smoothing"],
-        "augment": p["baseline_augment"] if augment is None else augment,
-        "dtype": p["baseline_dtype"],
-        "device": p["device"],
-        "seed": p["seed"],
-    }
+def new_model(nb: Notebook, name: str | None = None, shape: dict[str, Any] | None = None) -> nn.Module:
+    """A freshly initialised network: the notebook's own, or the named one; the same for the same seed."""
+    seed_all(nb["seed"])
+    name, shape = name or nb["model"], nb["model_shape"] if shape is None else shape
+    return build_model(name, nb.task.input_shape, nb.task.n_outputs, **shape)
 
 
-def new_model(lab: Lab, name: str | None = None, shape: dict[str, Any] | None = None) -> nn.Module:
-    """A freshly initialised net: the notebook's own, or the named one; the same for the same seed."""
-    seed_all(lab["seed"])
-    name, shape = name or lab["model"], lab["model_shape"] if shape is None else shape
-    return build_model(name, lab.task.input_shape, lab.task.n_outputs, **shape)
+def baseline(nb: Notebook) -> nn.Module:
+    """The trained float baseline, found in the store or trained once; it becomes the first version of this execution.
 
-
-def baseline(lab: Lab) -> nn.Module:
-    """The trained float baseline, found in the store or trained once; it becomes the first point of this execution."""
-    asked = {"model_shape": lab["model_shape"], **recipe(lab, "baseline")}
-    del asked["seed"], asked["device"]
-    with attempt(lab, method="baseline", family="baseline", label=f"{lab['model']} baseline", asked=asked) as point:
-        point.model = cached(train, new_model(lab), lab.task, **recipe(lab, "baseline"))
-    if point.error:
-        raise BadInput(f"the baseline could not be trained: {point.error}")
-    return point.model
+    Raises BadInput with the reason when it cannot be trained.
+    """
+    asked = {"model_shape": nb["model_shape"], **nb["baseline_recipe"]}
+    with version(nb, "baseline", label="baseline", family="baseline", role="baseline", asked=asked) as made:
+        made.model = cached(train, new_model(nb), nb.task, nb.recipe())
+    if made.error:
+        raise BadInput(f"the baseline could not be trained: {made.error}")
+    return made.model
 
 
 @contextmanager
-def attempt(
-    lab: Lab, *, method: str, family: str, label: str, asked: dict[str, Any], quants: list[Quant | None] | None = None,
-    parent: str | None = None, runtimes: list[str] | None = None,
-) -> Iterator[Point]:  # fmt: skip
-    """One point: set `point.model` inside. What goes wrong there becomes a row with its reason, and the sweep goes on."""
-    point = Point(method, family, label, asked, quants or [None], parent=parent, runtimes=runtimes)
-    point.started_at, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
-    lab.points.append(point)
+def version(
+    nb: Notebook,
+    method: str,
+    *,
+    label: str,
+    family: str,
+    role: str = "version",
+    asked: dict[str, Any] | None = None,
+    quants: list[Quant | None] | None = None,
+    runtimes: list[str] | None = None,
+    parent_row: str | None = None,
+) -> Iterator[Version]:
+    """One version: set its `model` inside. What goes wrong there becomes a row with its reason, and the sweep goes on."""
+    made = Version(method, label, family, role, asked or {}, quants or [None], runtimes, parent_row)
+    made.started_at, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
+    nb.versions.append(made)
     try:
-        yield point
-    except Exception as error:  # any failure of a point is a row, not the end of the sweep
-        point.error = one_line(error)
-        point.status = "unsupported" if isinstance(error, Unsupported) else "failed"
-        if not isinstance(error, BadInput | Unsupported):
+        yield made
+        _ = made.model  # a block that made nothing is a failure too
+    except Exception as error:  # any failure of a version is a row, not the end of the sweep
+        made.fail(error)
+        if not isinstance(error, BadInput | Unsupported | Skipped):
             traceback.print_exc()
-    point.duration_s = time.perf_counter() - clock
-    print(f"{label}: {point.error or f'made in {point.duration_s:.1f} s'}", flush=True)
+    made.duration_s = time.perf_counter() - clock
+    print(f"{label}: {made.error or f'made in {made.duration_s:.1f} s'}", flush=True)
 
 
-def one_line(error: BaseException) -> str:
-    """An exception as a reader wants it: its first line, with the type where the message alone says little."""
-    words = str(error).strip().splitlines()
-    first = words[0][:300] if words else ""
-    return first if isinstance(error, BadInput | Unsupported | RuntimeError) and first else f"{type(error).__name__}: {first}"
-
-
-def point_id(lab: Lab, point: Point) -> str:
+def point_id(nb: Notebook, made: Version) -> str:
     """The same for the same settings, whatever the seed."""
-    return rows.short_id(lab["task"], lab["model"], point.method, point.asked)
+    return short_id(nb["task"], nb["model"], made.method, made.asked)
