@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib
 import importlib.util
 import json
 import os
@@ -23,14 +22,11 @@ import torch
 from filelock import FileLock
 from torch import nn
 
-from edgebook.models import build_model
-from edgebook.models.batch_norm import fold
+from edgebook.models import rebuild
+from edgebook.models.structure import describe
 from edgebook.paths import store_dir
-from edgebook.tasks import Task
+from edgebook.tasks.task import Task
 from edgebook.training.loop import seed_all
-
-SIZES = ("in_channels", "out_channels", "groups", "in_features", "out_features", "num_features",
-         "input_size", "hidden_size", "num_channels", "normalized_shape")  # fmt: skip
 
 
 @lru_cache
@@ -75,32 +71,9 @@ def weights_hash(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def leaf_sizes(model: nn.Module) -> dict[str, dict[str, Any]]:
-    """The sizes of every leaf module by name: `{"conv1": {"in_channels": 1, "out_channels": 13, "groups": 1}, ...}`."""
-    leaves = {name: module for name, module in model.named_modules() if not list(module.children())}
-    return {
-        name: {size: getattr(leaf, size) for size in SIZES if isinstance(getattr(leaf, size, None), int | tuple)}
-        for name, leaf in leaves.items()
-    }
-
-
-def resize(model: nn.Module, sizes: dict[str, dict[str, Any]], state: dict[str, torch.Tensor]) -> nn.Module:
-    """The model with its leaves brought to `sizes`, ready to load `state`. Changes the model that it is given."""
-    for name, wanted in sizes.items():
-        leaf = model.get_submodule(name)
-        for size, value in wanted.items():
-            setattr(leaf, size, value)
-        own = [*leaf.named_parameters(recurse=False), *leaf.named_buffers(recurse=False)]
-        for key, tensor in own:
-            target = state.get(f"{name}.{key}" if name else key)
-            if target is not None and target.shape != tensor.shape:
-                tensor.data = torch.empty_like(target)
-    return model
-
-
 def save(model: nn.Module, path: Path, **more: Any) -> None:
     """Write the model as one self-describing file, atomically. Only for models from `build_model`."""
-    entry = {"spec": model.spec, "sizes": leaf_sizes(model), "state": model.state_dict(), **more}
+    entry = {"spec": model.spec, "structure": describe(model), "state": model.state_dict(), **more}
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     torch.save(entry, draft)
     os.replace(draft, path)
@@ -109,23 +82,19 @@ def save(model: nn.Module, path: Path, **more: Any) -> None:
 def load(path: Path) -> nn.Module:
     """The model of a file that `save` wrote, in eval mode, with `.history` and `.key` as they were."""
     entry = torch.load(path, weights_only=True)
-    spec = entry["spec"]
-    model = build_model(spec["model"], tuple(spec["input_shape"]), spec["n_outputs"], **spec["shape"])
-    model = fold(model) if spec.get("folded") else model
-    if "wrapped_by" in spec:  # a net that a function makes of this one, such as training with fake quantization
-        module, _, function = spec["wrapped_by"].partition(":")
-        model = getattr(importlib.import_module(module), function)(resize(model, spec["sizes"], entry["state"]))
-    resize(model, entry["sizes"], entry["state"]).load_state_dict(entry["state"])
+    model = rebuild(entry["spec"], entry["structure"])
+    model.load_state_dict(entry["state"])
     model.history, model.key, model.seconds = entry.get("history", []), entry.get("key"), entry.get("seconds")
     return model.eval()
 
 
-def cache_key(fn: Callable, model: nn.Module, task: Task, kwargs: dict[str, Any]) -> str:
+def cache_key(fn: Callable, model: nn.Module, task: Task, args: tuple, kwargs: dict[str, Any]) -> str:
     """What decides the result: code, arguments, the parent's weights and forward, the data, the arithmetic."""
     parts = {
         "fn": f"{fn.__module__}.{fn.__qualname__}",
         "code": [source_closure(fn.__module__), source_closure(type(model).__module__)],
-        "kwargs": {k: weights_hash(v) if isinstance(v, nn.Module) else v for k, v in kwargs.items()},
+        "arguments": {str(k): weights_hash(v) if isinstance(v, nn.Module) else repr(v)
+                      for k, v in (*enumerate(args), *kwargs.items())},  # fmt: skip
         "parent": [model.spec, weights_hash(model)],
         "task": task.fingerprint,
         "torch": [torch.__version__, torch.get_num_threads(), torch.cuda.is_available()],
@@ -133,18 +102,18 @@ def cache_key(fn: Callable, model: nn.Module, task: Task, kwargs: dict[str, Any]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 
-def cached(fn: Callable[..., nn.Module], model: nn.Module, task: Task, **kwargs: Any) -> nn.Module:
+def cached(fn: Callable[..., nn.Module], model: nn.Module, task: Task, *args: Any, **kwargs: Any) -> nn.Module:
     """`fn(model, task, **kwargs)`, or the stored result of the same call; `.key` names it, `.seconds` is what it cost.
 
     The arguments must be plain data or models. Random numbers are seeded from the key, so order and resume change nothing.
     """
-    key = cache_key(fn, model, task, kwargs)
+    key = cache_key(fn, model, task, args, kwargs)
     path = store_dir() / f"{key}.pt"
     if not path.exists():
         with FileLock(path.with_suffix(".lock")):  # two notebooks at once ask for the same baseline: one trains it
             if not path.exists():
                 seed_all(int(key[:8], 16))
                 started = time.perf_counter()
-                result = fn(model, task, **kwargs)
+                result = fn(model, task, *args, **kwargs)
                 save(result, path, history=getattr(result, "history", []), key=key, seconds=time.perf_counter() - started)
     return load(path)

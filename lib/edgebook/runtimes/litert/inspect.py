@@ -1,4 +1,4 @@
-"""What is inside a .tflite file, read from its flatbuffer. The wheel offers no time per operator."""
+"""What a .tflite file holds, read from its flatbuffer. LiteRT's wheel offers no time per operator."""
 
 from __future__ import annotations
 
@@ -7,24 +7,30 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from edgebook.runtimes import tflite_file
+from edgebook.runtimes.litert.flatbuffer import operator_name, read
 
 EDGES = ("QUANTIZE", "DEQUANTIZE")
 
 
 def inspect(path: Path) -> dict[str, Any]:
-    """Plain data about one file: `ops` (operator -> how many), `n_nodes`, `n_quantize` (quantize and dequantize nodes),
+    """Plain data about one file: `ops` (operator -> number of nodes), `n_nodes`, `n_quantize` (quantize and dequantize nodes),
     `int8_nodes` (share of the other nodes that read int8: weights count), `macs`, `n_params`, `format`.
     """
     from ai_edge_litert import schema_py_generated as schema
 
-    model = tflite_file.read(Path(path).read_bytes())
-    graph, names = model.subgraphs[0], _names(schema.BuiltinOperator)
-    kinds = _names(schema.TensorType)
-    ops = [(_op(model.operatorCodes[o.opcodeIndex], names), [graph.tensors[i] for i in o.inputs if i >= 0],
-            [graph.tensors[i] for i in o.outputs]) for o in graph.operators]  # fmt: skip
+    model = read(Path(path).read_bytes())
+    graph = model.subgraphs[0]
+    kinds = {value: name for name, value in vars(schema.TensorType).items() if not name.startswith("_")}
+    ops = [
+        (
+            operator_name(model.operatorCodes[operator.opcodeIndex], schema),
+            [graph.tensors[i] for i in operator.inputs if i >= 0],
+            [graph.tensors[i] for i in operator.outputs],
+        )
+        for operator in graph.operators
+    ]
     work = [(op, inputs) for op, inputs, _ in ops if op not in EDGES]
-    int8 = [op for op, inputs in work if any(kinds[one.type] in ("INT8", "UINT8") for one in inputs)]
+    int8 = [op for op, inputs in work if any(kinds[tensor.type] in ("INT8", "UINT8") for tensor in inputs)]
     weights = [t for t in graph.tensors if _has_data(model, t)]
     return {
         "ops": dict(Counter(op for op, _, _ in ops)),
@@ -37,15 +43,6 @@ def inspect(path: Path) -> dict[str, Any]:
     }
 
 
-def _names(enum: type) -> dict[int, str]:
-    return {value: name for name, value in vars(enum).items() if not name.startswith("_")}
-
-
-def _op(code, names: dict[int, str]) -> str:
-    number = max(code.builtinCode, code.deprecatedBuiltinCode)
-    return code.customCode.decode() if code.customCode else names.get(number, str(number))
-
-
 def _has_data(model, tensor) -> bool:
     data = model.buffers[tensor.buffer].data
     return data is not None and len(data) > 0
@@ -53,7 +50,7 @@ def _has_data(model, tensor) -> bool:
 
 def _is_weight(tensor, kinds: dict[int, str], ops: list) -> bool:
     """Weights and biases: what a convolution or a matrix product reads; shapes and paddings are not."""
-    readers = [op for op, inputs, _ in ops if any(tensor is one for one in inputs)]
+    readers = [op for op, inputs, _ in ops if any(tensor is source for source in inputs)]
     if kinds[tensor.type] in ("INT32", "INT64") and not any("CONV" in op or op == "FULLY_CONNECTED" for op in readers):
         return False
     return kinds[tensor.type] not in ("BOOL", "STRING")
@@ -82,7 +79,7 @@ def _macs(op: str, inputs: list, outputs: list) -> int:
 
 
 def _format(ops: list, kinds: dict[int, str]) -> str:
-    """The number format in the words of `rows.precision`, from what convolutions and matrix products read."""
+    """The name of the number format, one of `vocabulary.PRECISIONS`, from what convolutions and matrix products read."""
     pairs = Counter((kinds[i[0].type], kinds[i[1].type]) for op, i, _ in ops if len(i) > 1 and ("CONV" in op or "FULLY" in op))
     (first, second), _ = (pairs or Counter([("FLOAT32", "FLOAT32")])).most_common(1)[0]
     if second == "INT4":

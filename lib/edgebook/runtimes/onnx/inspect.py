@@ -1,4 +1,4 @@
-"""What is inside an ONNX file, and what ONNX Runtime does with it: the graph that runs is not the graph in the file."""
+"""What an ONNX file holds, and what ONNX Runtime runs: the graph that runs is not the graph in the file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def inspect(path: Path, *, threads: int = 1, seconds: float = 0.1) -> dict[str, 
 
 
 def node_events(path: Path, *, threads: int, seconds: float) -> list[dict]:
-    """ONNX Runtime's own profile: one event a node and run, the first runs left out. Times are whole microseconds."""
+    """ONNX Runtime's own profile: one event per node and run, the first runs left out. Times are whole microseconds."""
     import onnxruntime as ort
 
     with tempfile.TemporaryDirectory() as folder:
@@ -51,36 +51,36 @@ def node_events(path: Path, *, threads: int, seconds: float) -> list[dict]:
 
 
 def from_profile(events: list[dict]) -> dict[str, Any]:
-    """The run-time half of `inspect`."""
-    time_of, facts = defaultdict(list), {}
+    """What `inspect` tells about the graph that runs."""
+    time_of, nodes = defaultdict(list), {}
     for event in events:
         name = event["name"].removesuffix(KERNEL)
         time_of[name].append(event["dur"])
-        facts[name] = (event["args"]["op_name"], _computes_in_int8(event["args"]))
+        nodes[name] = (event["args"]["op_name"], _computes_in_int8(event["args"]))
     mean = {name: _steady_mean(times) for name, times in time_of.items()}
     total = sum(mean.values()) or 1.0
-    edges = [name for name in mean if facts[name][0] in EDGES]
+    edges = [name for name in mean if nodes[name][0] in EDGES]
     work = [name for name in mean if name not in edges]
-    layers = [{"name": n, "op": facts[n][0], "int8": facts[n][1], "us": round(mean[n], 2)} for n in sorted(mean, key=mean.get)]
+    layers = [{"name": n, "op": nodes[n][0], "int8": nodes[n][1], "us": round(mean[n], 2)} for n in sorted(mean, key=mean.get)]
     return {
         "n_nodes": len(mean),
         "n_quantize": len(edges),
-        "int8_nodes": sum(facts[name][1] for name in work) / max(len(work), 1),
-        "int8_time": sum(mean[name] for name in work if facts[name][1]) / total,
+        "int8_nodes": sum(nodes[name][1] for name in work) / max(len(work), 1),
+        "int8_time": sum(mean[name] for name in work if nodes[name][1]) / total,
         "quantize_time": sum(mean[name] for name in edges) / total,
         "layers": layers[::-1],
     }
 
 
 def _steady_mean(times: list[float]) -> float:
-    """Mean with interruptions drawn in: a median of whole microseconds would be too coarse."""
+    """Mean with interruptions limited to three medians: a median of whole microseconds would be too coarse."""
     most = 3 * sorted(times)[len(times) // 2] + 1
     return sum(min(time, most) for time in times) / len(times)
 
 
 def _computes_in_int8(arguments: dict) -> bool:
     """Whether a node reads int8 tensors (weights count: DynamicQuantizeMatMul gets float activations)."""
-    kinds = {kind for one in arguments["input_type_shape"] for kind in one}
+    kinds = {kind for tensor in arguments["input_type_shape"] for kind in tensor}
     return arguments["op_name"] not in EDGES and bool(kinds & set(INTEGERS))
 
 
@@ -96,7 +96,7 @@ def from_file(path: Path) -> dict[str, Any]:
     kinds = {w.name: onnx.TensorProto.DataType.Name(w.data_type).lower() for w in model.graph.initializer}
     alias = {n.output[0]: n.input[0] for n in model.graph.node if n.op_type in ("DequantizeLinear", "Cast") and n.input}
     shapes |= weights
-    is_open = any(not d.dim_value for one in model.graph.input for d in one.type.tensor_type.shape.dim[1:])
+    is_open = any(not d.dim_value for source in model.graph.input for d in source.type.tensor_type.shape.dim[1:])
     macs = None if is_open else sum(_macs(node, shapes, alias) for node in model.graph.node)
     ops = Counter(node.op_type for node in model.graph.node)
     return {"macs": macs, "n_params": _n_params(model, weights, kinds), "format": _format(ops, kinds)}
@@ -112,7 +112,7 @@ def _n_params(model, weights: dict[str, list[int]], kinds: dict[str, str]) -> in
 
 
 def _format(ops: Counter, kinds: dict[str, str]) -> str:
-    """The number format in the words of `rows.precision`."""
+    """The name of the number format, one of `vocabulary.PRECISIONS`."""
     if ops["DynamicQuantizeLinear"] or ops["ConvInteger"] or ops["MatMulInteger"]:
         return "int8-dynamic"
     if ops["QuantizeLinear"] or ops["QLinearConv"] or ops["QLinearMatMul"]:

@@ -1,4 +1,4 @@
-"""Inside a .tflite: the file without what no runtime reads, and the operator that needs the most working memory."""
+"""The contents of a .tflite: stripped of what no runtime reads, and the operator that needs the most working memory."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def read(data: bytes):
 
 
 def strip(data: bytes) -> bytes:
-    """The same model without ballast: names, metadata, descriptions, and second copies of equal vectors.
+    """The same model without names, metadata, descriptions, and second copies of equal vectors.
 
-    Signatures go too (they are names): calibrate and inspect the unstripped file. What is left computes the same; the
-    caller proves that, see `edgebook.runtimes.litert.finish`.
+    Signatures go too (they are names): calibrate and inspect the unstripped file. What is left computes the same, which
+    `edgebook.runtimes.litert.export.finish` checks.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -46,7 +46,7 @@ def strip(data: bytes) -> bytes:
 
 def _share_buffers(model) -> None:
     """Equal weights once, unused buffers gone. Buffer 0 stays empty: it is where activations point."""
-    kept, places = [model.buffers[0]], {}
+    shared, places = [model.buffers[0]], {}
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             content = model.buffers[tensor.buffer].data
@@ -55,10 +55,10 @@ def _share_buffers(model) -> None:
                 continue
             key = hashlib.sha256(content.tobytes()).digest()
             if key not in places:
-                places[key] = len(kept)
-                kept.append(model.buffers[tensor.buffer])
+                places[key] = len(shared)
+                shared.append(model.buffers[tensor.buffer])
             tensor.buffer = places[key]
-    model.buffers = kept
+    model.buffers = shared
 
 
 def _pack(model, schema) -> bytes:
@@ -100,11 +100,11 @@ def _aligned_buffers(schema) -> Iterator[None]:
             schema.BufferAddData(builder, place)
         return schema.BufferEnd(builder)
 
-    kept, schema.BufferT.Pack = schema.BufferT.Pack, pack
+    generated, schema.BufferT.Pack = schema.BufferT.Pack, pack
     try:
         yield
     finally:
-        schema.BufferT.Pack = kept
+        schema.BufferT.Pack = generated
 
 
 def peak_layer(data: bytes) -> dict[str, int | str]:
@@ -147,8 +147,8 @@ def _alive(graph) -> dict[int, tuple[int, int]]:
 
 
 def _bytes(tensor, schema) -> int:
-    sizes = {schema.TensorType.FLOAT32: 4, schema.TensorType.INT32: 4, schema.TensorType.FLOAT16: 2,
-             schema.TensorType.INT16: 2, schema.TensorType.INT64: 8}  # fmt: skip
+    kinds = schema.TensorType
+    sizes = {kinds.FLOAT32: 4, kinds.INT32: 4, kinds.FLOAT16: 2, kinds.INT16: 2, kinds.INT64: 8}
     shape = tensor.shape if tensor.shape is not None else []
     return int(np.prod(shape, dtype=np.int64)) * sizes.get(tensor.type, 1)
 
