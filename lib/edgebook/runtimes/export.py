@@ -25,8 +25,10 @@ from edgebook.runtimes.base import runtime as record_of
 from edgebook.runtimes.calibration import calibration_items
 from edgebook.runtimes.file_store import stored
 from edgebook.runtimes.quiet import quiet
+from edgebook.source_key import closure
 from edgebook.tasks.task import Task
-from edgebook.training.store import source_closure, weights_hash
+from edgebook.training.store import network_code
+from edgebook.training.weights import weights_hash
 
 N_COMPARED = 8  # items on which a finished file must give the outputs of the whole one
 NO_OPERATOR = re.compile(r"(?:Lowering not found: |Operator torch\._ops\.|op=')((?:aten|prims)[.:]\w+)")
@@ -62,15 +64,15 @@ def _check_model(model: nn.Module, record: Runtime, quant: Quant | None, batch_s
         reason = f"{record.name} takes the recurrent layer whole, not one step per call; {able} take one step"
         raise Unsupported(reason, code="structure")
     if quant and isinstance(model, FakeQuantized):
-        raise Unsupported("a network that was trained quantized brings its own integers: export it without a Quant", code="structure")
+        raise Unsupported(
+            "a network that was trained quantized brings its own integers: export it without a Quant", code="structure"
+        )
 
 
 def _key(model: nn.Module, task: Task, record: Runtime, quant: Quant | None, batch_size: int) -> str:
     """What decides a file: the code that makes it, the network, the data where they calibrate, library versions, settings."""
     parts = [
-        source_closure(f"{record.folder}.export"),
-        source_closure(__name__),
-        source_closure(type(model).__module__),
+        closure(f"{record.folder}.export", __name__, *network_code(model), names=(record.name,)).digest,
         weights_hash(model),
         list(task.input_shape),
         versions(record.name),
@@ -83,9 +85,7 @@ def _key(model: nn.Module, task: Task, record: Runtime, quant: Quant | None, bat
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 
-def _stored(
-    model: nn.Module, task: Task, record: Runtime, quant: Quant | None, batch_size: int
-) -> tuple[Path, dict[str, Any]]:
+def _stored(model: nn.Module, task: Task, record: Runtime, quant: Quant | None, batch_size: int) -> tuple[Path, dict[str, Any]]:
     """The stored file's folder and columns: `model.*` is what ships, `whole.*` what a finished file was made from."""
 
     def make(folder: Path) -> dict[str, Any]:
