@@ -93,8 +93,10 @@ def cache_key(fn: Callable, model: nn.Module, task: Task, args: tuple, kwargs: d
     parts = {
         "fn": f"{fn.__module__}.{fn.__qualname__}",
         "code": [source_closure(fn.__module__), source_closure(type(model).__module__)],
-        "arguments": {str(k): weights_hash(v) if isinstance(v, nn.Module) else repr(v)
-                      for k, v in (*enumerate(args), *kwargs.items())},  # fmt: skip
+        "arguments": [
+            [str(name), weights_hash(value) if isinstance(value, nn.Module) else repr(value)]
+            for name, value in (*enumerate(args), *sorted(kwargs.items()))
+        ],
         "parent": [model.spec, weights_hash(model)],
         "task": task.fingerprint,
         "torch": [torch.__version__, torch.get_num_threads(), torch.cuda.is_available()],
