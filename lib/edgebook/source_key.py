@@ -1,8 +1,8 @@
 """What the result of a function depends on: every definition that it uses, however far away, and the libraries they import.
 
 Complete: a change in anything that is used gives another key. Narrow: prose, types, a function beside it, another entry of
-a registry, or what cannot change a result (`source_neutral`) give the same one. Methods that are called through a value (the metric
-of a task, a layer of a network) cannot be seen in the source: whoever asks for the key names those values as roots.
+a registry, or what cannot change a result (`source_neutral`) give the same one. Methods that are called through a value (the
+metric of a task, a layer of a network) cannot be seen in the source: whoever asks for the key names those values as roots.
 """
 
 from __future__ import annotations

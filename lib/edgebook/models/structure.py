@@ -22,8 +22,9 @@ SIZES = (
 
 
 def describe(model: nn.Module) -> dict[str, Any]:
-    """`{"sizes": {"conv1": {"in_channels": 1, "out_channels": 13, "groups": 1}, ...}, "shapes": {"conv1.weight": [13, 1, 3], ...}}`:
-    of every module that has such sizes, and of every parameter and buffer.
+    """Sizes of every module that has some, shapes of every parameter and buffer:
+
+    `{"sizes": {"conv1": {"in_channels": 1, "out_channels": 13, "groups": 1}, ...}, "shapes": {"conv1.weight": [13, 1, 3], ...}}`
     """
     sizes = {}
     for name, module in model.named_modules():

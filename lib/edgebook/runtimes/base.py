@@ -26,7 +26,7 @@ import numpy as np
 
 from edgebook.errors import BadInput, Unsupported
 from edgebook.registry import pick, resolve
-from edgebook.runtimes.contract import check_record
+from edgebook.runtimes.contract import registered
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def runtime(name: str) -> Runtime:
 
 
 def missing(name: str) -> str | None:
-    """Why a runtime cannot be used here, or None when it can."""
+    """Why a runtime cannot be used here; None when it can."""
     for library in runtime(name).libraries:
         try:
             importlib.metadata.version(library)
@@ -164,7 +164,6 @@ def describe(quant: Quant | None) -> dict[str, Any]:
     return asdict(quant) if quant else {"precision": "fp32"}
 
 
-_LITERT = ("ai-edge-litert", "litert-torch", "ai-edge-quantizer", "torch")
 _VELA = {
     "folder": "edgebook.runtimes.vela",
     "extension": ".tflite",
@@ -172,6 +171,7 @@ _VELA = {
     "precisions": ("int8-static", "int16x8"),
     "parent": "litert",
     "has_latency": False,
+    "has_memory": False,
     "streams": True,
     "scored_by_source": True,
     "owns_extension": False,
@@ -179,16 +179,7 @@ _VELA = {
 }
 
 
-def registered(*records: Runtime) -> dict[str, Runtime]:
-    """The records by name, parents before those that take their files. Raises ValueError for one that breaks the contract."""
-    table: dict[str, Runtime] = {}
-    for record in records:
-        check_record(record, table)
-        table[record.name] = record
-    return table
-
-
-RUNTIMES = registered(
+RUNTIMES: dict[str, Runtime] = registered(
     Runtime(
         "onnx",
         "edgebook.runtimes.onnx",
@@ -204,7 +195,7 @@ RUNTIMES = registered(
         "litert",
         "edgebook.runtimes.litert",
         ".tflite",
-        _LITERT,
+        ("ai-edge-litert", "litert-torch", "ai-edge-quantizer", "torch"),
         ("fp32", "fp16", "int8-dynamic", "int8-static", "int16x8", "int8-weight", "int4-weight", "int4-dynamic", "int4-static"),
         quantizes="file",
         finishes=True,
@@ -213,7 +204,16 @@ RUNTIMES = registered(
         batches=True,
         reference_kernels=("int16x8",),
     ),
-    Runtime("packed", "edgebook.runtimes.packed", ".pack", ("torch",), ("fp32",), has_latency=False, scores_everything=True),
+    Runtime(
+        "packed",
+        "edgebook.runtimes.packed",
+        ".pack",
+        ("torch",),
+        ("fp32",),
+        has_latency=False,
+        has_memory=False,
+        scores_everything=True,
+    ),
     Runtime(
         "torch",
         "edgebook.runtimes.torch",

@@ -26,6 +26,15 @@ def required(record: Runtime) -> dict[str, dict[str, tuple[str, ...]]]:
     return sides | ({"inspect": INSPECT} if record.inspects else {})
 
 
+def registered(*records: Runtime) -> dict[str, Runtime]:
+    """The records by name, parents before those that take their files. Raises ValueError for one that breaks the contract."""
+    table: dict[str, Runtime] = {}
+    for record in records:
+        check_record(record, table)
+        table[record.name] = record
+    return table
+
+
 def check_record(record: Runtime, others: dict[str, Runtime]) -> None:
     """Raises ValueError for a record that contradicts itself or the others; imports none of its modules."""
     if record.name in others:

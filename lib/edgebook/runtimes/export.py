@@ -64,9 +64,7 @@ def _check_model(model: nn.Module, record: Runtime, quant: Quant | None, batch_s
         reason = f"{record.name} takes the recurrent layer whole, not one step per call; {able} take one step"
         raise Unsupported(reason, code="structure")
     if quant and isinstance(model, FakeQuantized):
-        raise Unsupported(
-            "a network that was trained quantized brings its own integers: export it without a Quant", code="structure"
-        )
+        raise Unsupported("a network that was trained quantized has its integers: no Quant is needed", code="structure")
 
 
 def _key(model: nn.Module, task: Task, record: Runtime, quant: Quant | None, batch_size: int) -> str:

@@ -27,5 +27,5 @@ def require(name: str, quant: Quant, options: Options) -> None:
     precisions = allowed.get("per_layer", ())
     for pattern, precision in quant.per_layer:
         if precision not in precisions:
-            listed = ", ".join(precisions) or "no other precision"
-            raise Unsupported(f"{name} has {listed} for layers of {quant.precision}, not {pattern}: {precision}", code="algorithm")
+            listed, given = ", ".join(precisions) or "no other precision", f"{pattern}: {precision}"
+            raise Unsupported(f"{name} has {listed} for layers of {quant.precision}, not {given}", code="algorithm")

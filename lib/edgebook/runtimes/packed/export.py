@@ -24,7 +24,7 @@ def convert(model, example, path: Path) -> dict[str, Any]:
     counted in the weights.
     """
     if isinstance(model, FakeQuantized):
-        raise Unsupported("packed stores shared weights; a network with int8 activations ships in onnx or litert", code="precision")
+        raise Unsupported("packed has no integer activations; onnx, litert and executorch have them", code="precision")
     state = without_statistics(model).state_dict()
     head = {"spec": model.spec}
     structure = describe(model)
