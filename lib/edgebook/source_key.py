@@ -72,10 +72,9 @@ def _place(root: Any) -> tuple[str, str]:
     if not (inspect.isroutine(root) or inspect.isclass(root)):
         return _place_of_value(root)
     root = inspect.unwrap(root)
-    name = root.__qualname__.split(".")[0]
-    if "<" in name or getattr(root, "__closure__", None):
+    if "<" in root.__qualname__ or getattr(root, "__closure__", None):
         raise BadInput(f"{root.__qualname__}: its result cannot be stored; allowed: a function of a module that captures nothing")
-    return root.__module__, name
+    return root.__module__, root.__qualname__.split(".")[0]
 
 
 def _place_of_value(value: Any) -> tuple[str, str]:
@@ -140,17 +139,18 @@ class _Walk:
 
     def _source(self, module: str) -> Source | None:
         if module not in self.sources:
-            self.sources[module] = read_module(module)
+            self.sources[module] = read_module(module) if module else None
         return self.sources[module]
 
     def _enter(self, module: str) -> bool:
-        """Whether a module counts; the statements that run when it is imported are part of everything in it."""
+        """Whether a module counts. What runs when it is imported, in the packages around it too, is part of everything in it."""
         if is_neutral(module):
             return False
-        place = f"{module}:"
-        if place not in self.reached:
+        place, source = f"{module}:", self._source(module)
+        if source and place not in self.reached:
             self.reached.add(place)
-            self.visit_effects(self._source(module))
+            self.visit_effects(source)
+            self._enter(module.rpartition(".")[0])
         return True
 
     def visit_effects(self, source: Source) -> None:

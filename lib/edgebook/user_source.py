@@ -42,7 +42,7 @@ def _add(file: Path, folder: Path, digests: dict[str, str], libraries: set[str])
         raise BadInput(f"{file}: cannot be read: {error.strerror}") from None
     except (SyntaxError, ValueError) as error:
         raise BadInput(f"{file}: is not Python: {error}") from None
-    for module in _imported(tree):
+    for module in sorted(_imported(tree, file.parent.relative_to(folder).parts if file.is_relative_to(folder) else ())):
         beside, top = _files_of(module, folder), module.split(".")[0]
         if not beside and top == "edgebook":
             digests[f"{place} of edgebook"] = closure(code=file.read_text(encoding="utf-8")).digest
@@ -54,20 +54,21 @@ def _add(file: Path, folder: Path, digests: dict[str, str], libraries: set[str])
         _add(named, folder, digests, libraries)
 
 
-def _imported(tree: ast.AST) -> set[str]:
-    """Full names of what is imported, `from a import b` as `a` and `a.b`; a leading dot is the folder."""
+def _imported(tree: ast.AST, package: tuple[str, ...]) -> set[str]:
+    """Full names of what is imported, `from a import b` as `a.b`; leading dots count from `package`."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            names |= {node.module} if node.module else set()
-            names |= {f"{node.module}.{alias.name}" if node.module else alias.name for alias in node.names}
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = [*base, *([node.module] if node.module else [])]
+            names |= {".".join([*module, alias.name]) for alias in node.names}
     return names
 
 
 def _files_of(module: str, folder: Path) -> list[Path]:
-    """The files in the folder that run when `module` is imported: packages around it and itself."""
+    """The files in the folder that run when `module`, or a name in it, is imported: packages around it and itself."""
     parts = module.split(".")
     files = []
     for n in range(1, len(parts) + 1):
