@@ -10,7 +10,8 @@ from typing import Any
 import psutil
 import yaml
 
-from edgebook.errors import BadInput, pick
+from edgebook.errors import BadInput
+from edgebook.registry import pick
 from edgebook.paths import DEVICES
 
 NEEDED = ("runtimes", "flash_bytes", "ram_bytes", "source")

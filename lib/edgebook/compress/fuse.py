@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import copy
-
 from torch import nn
 
 from edgebook.errors import Unsupported
 from edgebook.models.batch_norm import fold, foldable
-from edgebook.tasks import Task
+from edgebook.tasks.task import Task
 
 
 def fuse(model: nn.Module, task: Task) -> nn.Module:
@@ -19,5 +17,5 @@ def fuse(model: nn.Module, task: Task) -> nn.Module:
     Source: Jacob et al., arXiv 1712.05877, section 3.2.
     """
     if not foldable(model):
-        raise Unsupported(f"{type(model).__name__} has no batch norm directly behind a convolution or a dense layer")
-    return fold(copy.deepcopy(model))
+        raise Unsupported(f"{type(model).__name__} has no batch norm directly behind a convolution or a dense layer", code="structure")
+    return fold(model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from edgebook.tasks import Task
+from edgebook.tasks.task import Task
 from edgebook.tasks.augment import shift
 from edgebook.tasks.splits import split_validation, stratified_mask
 

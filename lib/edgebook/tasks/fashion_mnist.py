@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from edgebook.errors import BadInput
-from edgebook.tasks import Task
+from edgebook.tasks.task import Task
 from edgebook.tasks.augment import shift_flip
 from edgebook.tasks.splits import split_validation
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from edgebook.errors import BadInput
-from edgebook.tasks import Task
+from edgebook.tasks.task import Task
 from edgebook.tasks.splits import split_validation
 
 REQUIRED = ("x_train", "y_train", "x_test", "y_test")

@@ -20,7 +20,7 @@ from edgebook.compress.prune.importance import channel_scores
 from edgebook.errors import BadInput, Unsupported, pick
 from edgebook.measure import columns as figures
 from edgebook.measure.session import measure_files
-from edgebook.models import folded
+from edgebook.models import batch_norm
 from edgebook.models.macs import count_macs, count_params
 from edgebook.runtimes import Artifact
 from edgebook.runtimes.quiet import quiet
@@ -199,7 +199,7 @@ def _tuned(net: nn.Module, task: Task, n_items: int, draw: int, recipe: dict[str
 def _loss(net: nn.Module, task: Task) -> float:
     """On training items; with fresh batch-norm statistics, without which a pruned net's loss tells little."""
     with lock.training():
-        if any(isinstance(module, folded.NORMS) for module in net.modules()):
+        if any(isinstance(module, batch_norm.NORMS) for module in net.modules()):
             net = reestimate_batch_norm(net, task, n_items=N_ITEMS)
         return F.cross_entropy(infer(net, task.x_train[:N_ITEMS]), task.y_train[:N_ITEMS]).item()
 

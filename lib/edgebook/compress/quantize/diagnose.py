@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from edgebook import affine
-from edgebook.models import folded
+from edgebook.models import batch_norm
 
 LOW_AGREEMENT = 0.9  # below, the file is another net than the float one
 REMEDY = "one scale a channel, equalization (channel ranges that differ behind a ReLU), or training with the rounding in the loop"
@@ -27,7 +27,7 @@ def layer_report(model: nn.Module, *, bits: int = 8, granularity: str = "tensor"
     round to nothing). Raises BadInput for bits out of range.
     """
     found = []
-    for name, w in folded.weights(model).items():
+    for name, w in batch_norm.folded_weights(model).items():
         noise = affine.round_trip(w, bits=bits, axis=0 if granularity == "channel" else None) - w
         signal = w.flatten(1).square().sum(1)
         used = signal > signal.max() * 1e-12  # a dead channel loses nothing
@@ -46,8 +46,8 @@ def rounding(model: nn.Module, *, bits: list[int]) -> list[dict[str, Any]]:
     and dense layers. Raises BadInput for bits out of range.
     """
     found = []
-    for n in bits if folded.weights(model) else []:
-        parts = [_rounded(w, n) for w in folded.weights(model).values()]
+    for n in bits if batch_norm.folded_weights(model) else []:
+        parts = [_rounded(w, n) for w in batch_norm.folded_weights(model).values()]
         found.append({
             "bits": n,
             "half_step": max(half for half, *_ in parts),

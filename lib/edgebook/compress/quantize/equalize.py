@@ -9,9 +9,11 @@ from torch import Tensor, nn
 
 from edgebook import affine
 from edgebook.errors import BadInput, Unsupported
-from edgebook.models import folded
-from edgebook.tasks import Task
+from edgebook.models import batch_norm
+from edgebook.tasks.task import Task
 from edgebook.training.loop import infer
+
+PASSED = (nn.ReLU, nn.Identity, nn.Dropout, nn.LeakyReLU)  # scaling a channel before them is scaling it behind them
 
 
 @torch.no_grad()
@@ -36,19 +38,19 @@ def equalize(model: nn.Module, task: Task, *, rounds: int = 20) -> nn.Module:
 def pairs(model: nn.Module) -> list[tuple[str, str | None, str]]:
     """(layer, its batch norm or None, next layer) for every two layers joined by scale-passing modules alone."""
     modules, found = dict(model.named_modules()), []
-    for name, path in folded.following(model).items():
-        if not path or not isinstance(modules[path[-1]], folded.LAYERS):
+    for name, path in batch_norm.following(model).items():
+        if not path or not isinstance(modules[path[-1]], batch_norm.LAYERS):
             continue
-        norm = path[0] if isinstance(modules[path[0]], folded.NORMS) else None
+        norm = path[0] if isinstance(modules[path[0]], batch_norm.NORMS) else None
         between = path[1:-1] if norm else path[:-1]
-        if all(isinstance(modules[one], folded.PASSED) for one in between):
+        if all(isinstance(modules[one], PASSED) for one in between):
             found.append((name, norm, path[-1]))
     return found
 
 
 def _even_out(net: nn.Module, first: str, norm: str | None, second: str) -> Tensor:
     """Rescale one pair in place; the scales, (channels,)."""
-    before, behind, weights = net.get_submodule(first), net.get_submodule(second), folded.weights(net)
+    before, behind, weights = net.get_submodule(first), net.get_submodule(second), batch_norm.folded_weights(net)
     r1 = weights[first].abs().flatten(1).amax(1)
     depthwise = getattr(behind, "groups", 1) > 1
     w2 = weights[second]
@@ -73,16 +75,16 @@ def correct_bias(
     """
     if n_items < 1:
         raise BadInput(f"n_items: {n_items}; at least 1 item is needed")
-    net, behind = copy.deepcopy(model).eval(), folded.norms(model)
+    net, behind = copy.deepcopy(model).eval(), dict(batch_norm.foldable(model))
     order = torch.randperm(len(task.x_train), generator=torch.Generator().manual_seed(seed))
     inputs, hooks = {}, []
     for name, layer in net.named_modules():
-        if isinstance(layer, folded.LAYERS):
+        if isinstance(layer, batch_norm.LAYERS):
             hooks.append(layer.register_forward_pre_hook(lambda m, args, name=name: inputs.update({name: args[0]})))
     infer(net, task.x_train[order[:n_items]], batch_size=n_items)
     for hook in hooks:
         hook.remove()
-    for name, w in folded.weights(model).items():
+    for name, w in batch_norm.folded_weights(model).items():
         error = affine.round_trip(w, bits=bits, axis=0 if granularity == "channel" else None) - w
         shift = _mean_output(net.get_submodule(name), error, inputs[name].float())
         target = net.get_submodule(behind[name]) if name in behind else net.get_submodule(name)
