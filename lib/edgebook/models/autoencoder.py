@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import prod
 
 import torch
@@ -19,7 +20,7 @@ class Autoencoder(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         sizes = (n_inputs, *widths, bottleneck, *reversed(widths))
-        for n_in, n_out in zip(sizes, sizes[1:]):
+        for n_in, n_out in pairwise(sizes):
             layers += [nn.Linear(n_in, n_out, bias=False), nn.BatchNorm1d(n_out), nn.ReLU()]
         self.layers = nn.Sequential(*layers)
         self.linear = nn.Linear(sizes[-1], n_inputs)
@@ -38,7 +39,9 @@ def autoencoder(
     Source: Banbury et al. 2021, MLPerf Tiny Benchmark, arXiv 2106.07597; Koizumi et al. 2020, DCASE 2020 challenge task 2.
     """
     if n_outputs != prod(input_shape):
-        raise BadInput(f"model autoencoder: {n_outputs} outputs for input_shape {tuple(input_shape)}; allowed: {prod(input_shape)}")
+        raise BadInput(
+            f"model autoencoder: {n_outputs} outputs for input_shape {tuple(input_shape)}; allowed: {prod(input_shape)}"
+        )
     sizes = positive_ints("autoencoder", "widths", widths)
     (units,) = positive_ints("autoencoder", "bottleneck", bottleneck, n=1)
     return Autoencoder(n_outputs, sizes, units)

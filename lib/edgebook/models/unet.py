@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -20,7 +21,7 @@ class UNet(nn.Module):
         self.pool = nn.MaxPool2d(2)
         self.enlarge = nn.Upsample(scale_factor=2, mode="nearest")
         rising = widths[::-1]
-        self.up = nn.ModuleList(_double(a + b, b) for a, b in zip(rising, rising[1:]))
+        self.up = nn.ModuleList(_double(a + b, b) for a, b in pairwise(rising))
         self.head = nn.Conv2d(widths[0], n_outputs, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # (N, C, H, W) -> (N, n_outputs, H, W)
