@@ -4,36 +4,34 @@ channels.py removes channels, hidden_units.py units of a GRU or LSTM, latency_aw
 regularize.py trains for pruning, sensitivity.py measures what each layer can lose.
 """
 
-_PRUNE = "edgebook.compress.prune"
-
 SCOPES = ("uniform", "global", "isomorphic")  # channels ranked per layer, over all layers, or over similar layers
 
 IMPORTANCES = {
-    "bn_scale": f"{_PRUNE}.importance:BN_SCALE",
-    "fpgm": f"{_PRUNE}.importance:FPGM",
-    "hessian": f"{_PRUNE}.importance:HESSIAN",
-    "l1": f"{_PRUNE}.importance:L1",
-    "l2": f"{_PRUNE}.importance:L2",
-    "lamp": f"{_PRUNE}.importance:LAMP",
-    "random": f"{_PRUNE}.importance:RANDOM",
-    "taylor": f"{_PRUNE}.importance:TAYLOR",
+    "bn_scale": "edgebook.compress.prune.importance:BN_SCALE",
+    "fpgm": "edgebook.compress.prune.importance:FPGM",
+    "hessian": "edgebook.compress.prune.importance:HESSIAN",
+    "l1": "edgebook.compress.prune.importance:L1",
+    "l2": "edgebook.compress.prune.importance:L2",
+    "lamp": "edgebook.compress.prune.importance:LAMP",
+    "random": "edgebook.compress.prune.importance:RANDOM",
+    "taylor": "edgebook.compress.prune.importance:TAYLOR",
 }
 
 HIDDEN_IMPORTANCES = {
-    "l1": f"{_PRUNE}.hidden_importance:l1",
-    "l2": f"{_PRUNE}.hidden_importance:l2",
-    "loss": f"{_PRUNE}.hidden_importance:loss",
-    "random": f"{_PRUNE}.hidden_importance:random",
-    "taylor": f"{_PRUNE}.hidden_importance:taylor",
+    "l1": "edgebook.compress.prune.hidden_importance:l1",
+    "l2": "edgebook.compress.prune.hidden_importance:l2",
+    "loss": "edgebook.compress.prune.hidden_importance:loss",
+    "random": "edgebook.compress.prune.hidden_importance:random",
+    "taylor": "edgebook.compress.prune.hidden_importance:taylor",
 }
 
 REGULARIZERS = {
-    "bn_scale": f"{_PRUNE}.regularize:BN_SCALE",
-    "group_norm": f"{_PRUNE}.regularize:GROUP_NORM",
-    "growing_reg": f"{_PRUNE}.regularize:GROWING_REG",
+    "bn_scale": "edgebook.compress.prune.regularize:BN_SCALE",
+    "group_norm": "edgebook.compress.prune.regularize:GROUP_NORM",
+    "growing_reg": "edgebook.compress.prune.regularize:GROWING_REG",
 }
 
 COSTS = {
-    "loss": f"{_PRUNE}.latency_aware:training_loss",
-    "macs": f"{_PRUNE}.latency_aware:remaining_macs",
+    "loss": "edgebook.compress.prune.latency_aware:training_loss",
+    "macs": "edgebook.compress.prune.latency_aware:remaining_macs",
 }
