@@ -197,17 +197,30 @@ def _allowed(name: str, value: Any) -> bool:
     return isinstance(value, str) and (name != "role" or value in ROLES)
 
 
-def _files_of_run(folder: Path, problems: list[str]) -> list[Path]:
-    """The .jsonl files of the executions that run.json names; of all where there is no such list."""
-    files, record = sorted((folder / "rows").glob("*.jsonl")), folder / "run.json"
+def executions_of(folder: Path) -> set[str] | None:
+    """The executions that the preset of a run names, from its run.json; None where there is no such record.
+
+    Raises ValueError for a record that cannot be read.
+    """
+    record = Path(folder) / "run.json"
     if not record.is_file():
-        return files
+        return None
+    content = json.loads(record.read_bytes())
+    names = content.get("executions") if isinstance(content, dict) else None
+    if not isinstance(names, list):
+        raise ValueError("a list `executions` is needed")
+    return set(map(str, names))
+
+
+def _files_of_run(folder: Path, problems: list[str]) -> list[Path]:
+    """The .jsonl files of the executions that run.json names; of all where there is no such record."""
+    files = sorted((folder / "rows").glob("*.jsonl"))
     try:
-        named = set(json.loads(record.read_bytes())["executions"])
-    except (ValueError, KeyError, TypeError) as error:
-        problems.append(f"{record.name}: {_reason(error)}; all executions are shown")
-        return files
-    return [file for file in files if file.stem in named]
+        names = executions_of(folder)
+    except ValueError as error:
+        problems.append(f"run.json: {_reason(error)}; all executions are shown")
+        names = None
+    return files if names is None else [file for file in files if file.stem in names]
 
 
 def _refuse_constant(name: str) -> float:

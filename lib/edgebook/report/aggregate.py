@@ -49,7 +49,7 @@ def grouped(rows: list[Row], keys: tuple[str, ...]) -> dict[tuple, list[Row]]:
 
 def is_float_baseline(row: Row) -> bool:
     """Whether this is a float file of the network as it was trained, also in a runtime that is shown for reference only."""
-    return row["family"] == "baseline" and row["precision"] == "fp32"
+    return row["family"] == "baseline" and row["precision"] == "fp32" and row["role"] in ("baseline", "reference")
 
 
 def is_own_baseline(row: Row) -> bool:

@@ -47,7 +47,9 @@ def answer(
     limits, beside = limits or Limits(), beside or rows
     choice, lines, whole = choose(rows, limits, beside=beside, best=best), baselines(beside), n_test(beside)
     if choice.row is None:
-        return Answer("nothing", (f"Nothing to recommend: {_why_nothing(rows, choice, limits)}", *_refuted(choice, limits)), choice)
+        return Answer(
+            "nothing", (f"Nothing to recommend: {_why_nothing(rows, choice, limits)}", *_refuted(choice, limits)), choice
+        )
     kind = "baseline" if is_float_baseline(choice.row) else "version"
     more = _about_baseline(choice, limits) if kind == "baseline" else _about_version(choice.row, lines, limits)
     first = f"Ship {_what(choice.row)}: {figures(choice.row, lines, whole, limits)}."
@@ -192,11 +194,16 @@ def _about_baseline(choice: Choice, limits: Limits) -> list[str]:
 
 def _about_version(row: Row, lines: list[Row], limits: Limits) -> list[str]:
     """What a reader has to know before shipping: a larger file, a class that is lost, a validation split that tells little."""
+    return [*_larger(row, lines), *_hidden(row, baseline_of(row, lines)), *_coarse(row, limits)]
+
+
+def _larger(row: Row, lines: list[Row]) -> list[str]:
+    """A sentence where the float baseline in another runtime is a smaller file."""
     sized = [line for line in lines if line["size_bytes"] is not None and line["runtime"] != row["runtime"]]
     light = min(sized, key=lambda line: line["size_bytes"], default=None)
-    larger = light and row["size_bytes"] is not None and row["size_bytes"] > light["size_bytes"]
-    text = larger and f"It is larger than {baseline_text(light)} in {light['runtime']}, which has {fmt.size(light['size_bytes'])}."
-    return [*([text] if text else []), *_hidden(row, baseline_of(row, lines)), *_coarse(row, limits)]
+    if light is None or row["size_bytes"] is None or row["size_bytes"] <= light["size_bytes"]:
+        return []
+    return [f"It is larger than {baseline_text(light)} in {light['runtime']}, which has {fmt.size(light['size_bytes'])}."]
 
 
 def _hidden(row: Row, baseline: Row | None) -> list[str]:
@@ -204,7 +211,8 @@ def _hidden(row: Row, baseline: Row | None) -> list[str]:
     before, after = (other and value(other, "extra.macro_f1") for other in (baseline, row))
     if None in (before, after) or before - after <= HIDDEN + max(0.0, baseline["score"] - row["score"]):
         return []
-    text = f"Its {fmt.metric(row['metric']).label} hides a loss: macro-F1 fell from {fmt.share(before)} to {fmt.share(after)} %"
+    label = fmt.metric(row["metric"]).label
+    text = f"Its classes lose more than its {label}: macro-F1 fell from {fmt.share(before)} to {fmt.share(after)} %"
     worst = [value(other, "extra.worst_class_accuracy") for other in (baseline, row)]
     worst_text = "" if None in worst else f", the worst class from {fmt.share(worst[0])} to {fmt.share(worst[1])} %"
     return [f"{text}{worst_text}."]

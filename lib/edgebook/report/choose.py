@@ -182,27 +182,29 @@ def choose(
     the task and model, for baselines in other settings.
     """
     limits, ships, lines = limits or Limits(), candidates(rows), baselines(beside or rows)
-    points, seeds = merge(ships), grouped(ships, POINT)
+    points, seeds, means = merge(ships), grouped(ships, POINT), merge(lines)
     if unlearned := next((line for line in lines if not learned(line)), None):
         return Choice(baseline=unlearned, unlearned=unlearned, n_versions=_versions(points))
     within = [point for point in points if limits.hold(point)]
-    keeping = [point for point in within if keeps(point, merge(lines), limits)]
-    contradicted = {
-        id(point)
-        for point in keeping
-        if refuted(point, merge(lines), limits) or refuted(_file_of(point, seeds), lines, limits)
-    }
-    row, passed_over = _first_that_holds(keeping, contradicted, best)
-    smaller = [point for point in keeping if row and id(point) not in contradicted and _size(point) < CLEARLY * _size(row)]
+    keeping = [point for point in within if keeps(point, means, limits)]
+    holding = [point for point in keeping if not _is_refuted(point, _file_of(point, seeds), means, lines, limits)]
+    point, passed_over = _first_that_holds(keeping, holding, best)
+    row = _file_of(point, seeds) if point else None
+    smaller = [other for other in holding if point and _size(other) < CLEARLY * _size(point)]
     return Choice(
-        row=_file_of(row, seeds) if row else None,
-        baseline=baseline_of(_file_of(row, seeds), lines) if row else max(lines, key=lambda line: line["val_score"], default=None),
+        row=row,
+        baseline=baseline_of(row, lines) if row else max(lines, key=lambda line: line["val_score"], default=None),
         refuted=tuple(passed_over),
         smallest=_file_of(smallest(smaller), seeds) if smaller else None,
         n_versions=_versions(points),
         n_within=_versions(within),
         n_keeping=_versions(keeping),
     )
+
+
+def _is_refuted(point: Row, file: Row, means: list[Row], lines: list[Row], limits: Limits) -> bool:
+    """Whether the test set refutes a point's means over seeds, or the file that would ship for it."""
+    return refuted(point, means, limits) or refuted(file, lines, limits)
 
 
 def _versions(points: list[Row]) -> int:
@@ -215,13 +217,13 @@ def _file_of(point: Row, seeds: dict[tuple, list[Row]]) -> Row:
 
 
 def _first_that_holds(
-    points: list[Row], wrong: set[int], best: Callable[[list[Row]], Row]
+    points: list[Row], holding: list[Row], best: Callable[[list[Row]], Row]
 ) -> tuple[Row | None, list[Row]]:
-    """The best point that is not among the refuted ones, and those that were better but refuted, best first."""
-    rest, passed_over = list(points), []
+    """The best of the points that is among those that hold, and those that were better but are not, best first."""
+    held, rest, passed_over = {id(point) for point in holding}, list(points), []
     while rest:
         point = best(rest)
-        if id(point) not in wrong:
+        if id(point) in held:
             return point, passed_over
         passed_over.append(point)
         rest = [other for other in rest if other is not point]

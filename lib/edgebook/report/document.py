@@ -12,7 +12,6 @@ from edgebook.errors import BadInput
 from edgebook.report.aggregate import files, grouped, ok, with_references
 from edgebook.report.answer import Answer, answer
 from edgebook.report.choose import Limits
-from edgebook.report.format import short_names
 from edgebook.rows import Row
 
 SETTING = ("device", "threads", "batch_size")
@@ -28,7 +27,7 @@ class Case:
 
     task: str
     model: str
-    title: str  # short names of both
+    title: str  # both, for people
     setting: str  # "on host, 1 thread, 1 item per call"
     rows: list[Row]
     beside: list[Row]
@@ -40,13 +39,17 @@ class Case:
 
 @dataclass(frozen=True)
 class Document:
-    """rows: all that were read, as they are. problems: one line for each that could not be read. cases: what they say."""
+    """rows: all that were read, as they are. problems: one line for each that could not be read. cases: what they say.
+
+    executions: those that have rows or a page, and that the preset names.
+    """
 
     run: str
     folder: Path
     rows: list[Row]
     problems: list[str] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
+    executions: list[str] = field(default_factory=list)
 
 
 def read(run_dir: Path) -> Document:
@@ -55,7 +58,16 @@ def read(run_dir: Path) -> Document:
     rows, problems = rows_module.read(folder) if (folder / "rows").is_dir() else ([], [])
     if not rows:
         raise BadInput(f"{folder}: no rows to show; `edgebook run params/quick.yaml` makes some{_first(problems)}")
-    return Document(folder.name, folder, rows, problems, cases(rows))
+    return Document(folder.name, folder, rows, problems, cases(rows), _executions(folder, rows))
+
+
+def _executions(folder: Path, rows: list[Row]) -> list[str]:
+    pages = {path.stem for path in (folder / "pages").glob("*.html")}
+    try:
+        named = rows_module.executions_of(folder)
+    except ValueError:  # said among the problems
+        named = None
+    return sorted({row["execution"] for row in rows if row["execution"]} | (pages if named is None else pages & named))
 
 
 def _first(problems: list[str]) -> str:
@@ -65,9 +77,8 @@ def _first(problems: list[str]) -> str:
 def cases(rows: list[Row]) -> list[Case]:
     """One case for each task, model, device, threads and batch size: latencies of different ones do not compare."""
     shown = [row for row in files(with_references(rows)) if row["task"] and row["model"]]
-    tasks, models = (short_names([row[key] for row in shown]) for key in ("task", "model"))
     return [
-        Case(task, model, f"{tasks[task]} · {models[model]}", _setting_text(setting), members, group)
+        Case(task, model, f"{task} · {model}", _setting_text(setting), members, group)
         for (task, model), group in grouped(shown, ("task", "model")).items()
         for setting, members in _settings(group)
     ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
 
 from edgebook.metrics import METRICS, Metric
 from edgebook.metrics.verdicts import SCORE_MARGIN
@@ -153,16 +152,3 @@ def where(row: Row, separator: str = ", ") -> str:
 def parameter(key: str) -> str:
     """A column as an axis title: `asked.pruning_ratio` -> `pruning ratio`."""
     return key.rpartition(".")[2].replace("_", " ")
-
-
-def short_names(names: list[Any]) -> dict[Any, str]:
-    """Each name as people read it: of a path its last part, with as many folders before it as tell it from the others."""
-    parts = {name: str(name).replace("\\", "/").rstrip("/").split("/") for name in dict.fromkeys(names)}
-    short = {}
-    for name, mine in parts.items():
-        others = [other for key, other in parts.items() if key != name]
-        for n in range(1, len(mine) + 1):
-            if all(other[-n:] != mine[-n:] for other in others):
-                break
-        short[name] = "/".join(mine[-n:])
-    return short
