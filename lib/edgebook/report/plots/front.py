@@ -49,7 +49,7 @@ def front(rows: list[Row], x: str = "size_bytes", *, title: str = "", wide: floa
     axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.margins(y=0.12)
     _leave_out_far_below(axes, points, factor)
-    shared.legend_below(figure, _legend(points, data, ring=bool(ringed)))
+    shared.legend_below(figure, _legend(points, data, ring=bool(ringed)), columns=4 if wide > 6 else 3)
     lines = [row for row in points if row["family"] == "baseline" and row["role"] == "baseline"]
     named = {row["row_id"]: row for row in [*ringed, *list(members.values())[:: max(1, len(members) // 4)], *lines]}
     labels = [
