@@ -99,6 +99,13 @@ TEXTS = (
     *("runtime", "precision", "device", "commit", "started_at", "status", "error"),
 )
 NUMBERS = COLUMNS.keys() - {*TEXTS, *OBJECTS}
+EXTRA: dict[str, type | tuple[type, ...]] = {  # what readers of `extra` rely on, where it is there
+    **dict.fromkeys(("flags", "class_accuracy", "slowest_layers"), list),
+    **dict.fromkeys(("val_delta", "val_delta_lo", "val_delta_hi", "n_val", "n_test_split", "n_seeds", "score_sd"), (int, float)),
+    **dict.fromkeys(("macro_f1", "worst_class_accuracy", "calibration_error", "mcnemar_p", "portability"), (int, float)),
+    **dict.fromkeys(("int8_nodes", "int8_time", "n_nodes", "n_quantize", "disturbed"), (int, float)),
+    **{"unsupported": str, "peak_layer": dict},
+}
 
 
 def new_row(**values: Any) -> dict[str, Any]:
@@ -163,7 +170,7 @@ def read(path: Path) -> tuple[list[Row], list[str]]:
     for file in files:
         for number, line in enumerate(file.read_bytes().splitlines(), 1):
             try:
-                row = check_row(json.loads(line, parse_constant=_refuse_constant))
+                row = check_row(json.loads(line, parse_constant=_finite, parse_float=_finite))
                 if row["row_id"] in rows:
                     raise ValueError(f"row_id {row['row_id']} was read before")
                 rows[row["row_id"]] = row
@@ -183,6 +190,10 @@ def check_row(row: Any) -> Row:
     for name, value in row.items():
         if value is not None and not _allowed(name, value):
             raise ValueError(f"{name} = {value!r:.60}")
+    for name, value in (row["extra"] or {}).items():
+        if value is not None and not isinstance(value, EXTRA.get(name, object)):
+            raise ValueError(f"extra.{name} = {value!r:.60}")
+    json.dumps(row, ensure_ascii=False).encode()  # raises for half a surrogate pair, which no page can hold
     if not row["row_id"] or row["status"] not in STATUSES:
         raise ValueError(f"row_id = {row['row_id']!r}, status = {row['status']!r}")
     return row
@@ -223,8 +234,11 @@ def _files_of_run(folder: Path, problems: list[str]) -> list[Path]:
     return files if names is None else [file for file in files if file.stem in names]
 
 
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number of a row")
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no number of a row")
+    return value
 
 
 def _reason(error: Exception) -> str:

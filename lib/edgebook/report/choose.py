@@ -216,9 +216,7 @@ def _file_of(point: Row, seeds: dict[tuple, list[Row]]) -> Row:
     return max(seeds[tuple(point[key] for key in POINT)], key=lambda row: row["val_score"]) if point["seed"] is None else point
 
 
-def _first_that_holds(
-    points: list[Row], holding: list[Row], best: Callable[[list[Row]], Row]
-) -> tuple[Row | None, list[Row]]:
+def _first_that_holds(points: list[Row], holding: list[Row], best: Callable[[list[Row]], Row]) -> tuple[Row | None, list[Row]]:
     """The best of the points that is among those that hold, and those that were better but are not, best first."""
     held, rest, passed_over = {id(point) for point in holding}, list(points), []
     while rest:
