@@ -15,7 +15,10 @@ from matplotlib.figure import Figure
 from edgebook.vocabulary import FAMILIES, MARKERS, Family
 
 INK, SOFT, FAINT = "#1f2328", "#6a7178", "#e4e7ea"
-SERIES = tuple(family.colour for name, family in FAMILIES.items() if name not in ("baseline", "scratch"))
+SERIES = tuple(  # of lines and bars without a family: neighbours differ in hue and in lightness
+    FAMILIES[name].colour
+    for name in ("prune", "quantize", "distill", "combine", "search", "sparsify", "qat", "codebook", "mixed", "hidden_units")
+)
 SANS = "system-ui,'Segoe UI',Helvetica,Arial,sans-serif"
 
 RC = {

@@ -36,7 +36,7 @@ def bars(rows: list[Row], y: str = "score", x: str = "precision", hue: str = "ru
     common = {"x": "x", "y": "y", "hue": "hue", "palette": colours, "errorbar": None, "legend": False, "ax": axes}
     if y in shared.SCORES:
         markers = [theme.marker(name) for name in colours]
-        look = {"linestyle": "none", "markersize": 8, "markeredgecolor": "white", "dodge": WIDTH - step}
+        look = {"linestyle": "none", "markersize": 8, "markeredgecolor": "white", "markeredgewidth": 0.8, "dodge": WIDTH - step}
         sns.pointplot(data, markers=markers, **look, **common)
     else:
         sns.barplot(data, width=WIDTH, gap=0.14, saturation=1, **common)

@@ -24,7 +24,7 @@ def learning_curve(history: list[dict[str, float]], metric: Metric, *, title: st
     frame["epoch"] = frame["epoch"].fillna(pd.Series(range(1, len(frame) + 1)))
     frame["val_score"] = frame["val_score"].astype(float) * metric.scale
     score = f"validation {metric.label}" + (f", {metric.unit}" if metric.unit else "")
-    panels = ((left, "loss", "training loss", theme.SERIES[0]), (right, "val_score", score, theme.SERIES[3]))
+    panels = ((left, "loss", "training loss", theme.SERIES[0]), (right, "val_score", score, theme.SERIES[1]))
     for axes, key, label, colour in panels:
         marker = "o" if len(frame) < 3 else None
         sns.lineplot(frame, x="epoch", y=key, color=colour, marker=marker, errorbar=None, ax=axes)
