@@ -99,13 +99,12 @@ TEXTS = (
     *("runtime", "precision", "device", "commit", "started_at", "status", "error"),
 )
 NUMBERS = COLUMNS.keys() - {*TEXTS, *OBJECTS}
-EXTRA: dict[str, type | tuple[type, ...]] = {  # what readers of `extra` rely on, where it is there
-    **dict.fromkeys(("flags", "class_accuracy", "slowest_layers"), list),
-    **dict.fromkeys(("val_delta", "val_delta_lo", "val_delta_hi", "n_val", "n_test_split", "n_seeds", "score_sd"), (int, float)),
-    **dict.fromkeys(("macro_f1", "worst_class_accuracy", "calibration_error", "mcnemar_p", "portability"), (int, float)),
-    **dict.fromkeys(("int8_nodes", "int8_time", "n_nodes", "n_quantize", "disturbed"), (int, float)),
-    **{"unsupported": str, "peak_layer": dict},
-}
+EXTRA_NUMBERS = (
+    *("val_delta", "val_delta_lo", "val_delta_hi", "n_val", "n_test_split", "macro_f1", "worst_class_accuracy", "mcnemar_p"),
+    *("calibration_error", "portability", "int8_nodes", "int8_time", "n_nodes", "n_quantize", "disturbed"),
+)
+EXTRA_LISTS = ("flags", "class_accuracy", "slowest_layers")
+EXTRA = {**dict.fromkeys(EXTRA_NUMBERS, int | float), **dict.fromkeys(EXTRA_LISTS, list), "unsupported": str, "peak_layer": dict}
 
 
 def new_row(**values: Any) -> dict[str, Any]:
@@ -200,7 +199,6 @@ def check_row(row: Any) -> Row:
 
 
 def _allowed(name: str, value: Any) -> bool:
-    """Whether a column may hold this value."""
     if name in OBJECTS:
         return isinstance(value, dict)
     if name in NUMBERS:
@@ -217,28 +215,25 @@ def executions_of(folder: Path) -> set[str] | None:
     if not record.is_file():
         return None
     content = json.loads(record.read_bytes())
-    names = content.get("executions") if isinstance(content, dict) else None
-    if not isinstance(names, list):
+    if not isinstance(content, dict) or not isinstance(content.get("executions"), list):
         raise ValueError("a list `executions` is needed")
-    return set(map(str, names))
+    return set(map(str, content["executions"]))
 
 
 def _files_of_run(folder: Path, problems: list[str]) -> list[Path]:
-    """The .jsonl files of the executions that run.json names; of all where there is no such record."""
     files = sorted((folder / "rows").glob("*.jsonl"))
     try:
         names = executions_of(folder)
+        return files if names is None else [file for file in files if file.stem in names]
     except ValueError as error:
         problems.append(f"run.json: {_reason(error)}; all executions are shown")
-        names = None
-    return files if names is None else [file for file in files if file.stem in names]
+        return files
 
 
 def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text} is no number of a row")
-    return value
+    if math.isfinite(value := float(text)):
+        return value
+    raise ValueError(f"{text} is no number of a row")
 
 
 def _reason(error: Exception) -> str:
