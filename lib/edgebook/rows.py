@@ -158,8 +158,7 @@ def read_rows(path: Path) -> list[Row]:
 def read(path: Path) -> tuple[list[Row], list[str]]:
     """(rows, problems) of a .jsonl file, or of the executions of a run's folder that its run.json names (all, without one).
 
-    A line that is no whole row is left out and becomes a problem, "file:line: reason". Raises BadInput when there is no
-    file to read.
+    A line that is no whole row is left out and becomes a problem, "file:line: reason". Raises BadInput without any file.
     """
     path, problems = Path(path), list[str]()
     files = _files_of_run(path, problems) if path.is_dir() else [path]
