@@ -185,6 +185,20 @@ def test_an_estimate_ranks_where_nothing_is_measured():
     assert choose(rows, beside=[*rows, float_baseline()]).row["label"] == "fast"
 
 
+def test_a_file_of_unknown_size_is_not_the_smallest():
+    unknown = version("unknown", size_bytes=None)
+    assert chosen([float_baseline(), version(), unknown]) == "other"
+    assert [row["label"] for row in front([float_baseline(), version(), unknown])] == ["other", "float baseline"]
+    assert front([]) == []
+
+
+def test_a_point_of_its_own_ships_itself():
+    """Rows that no point_id joins are points of their own, also where all else is equal."""
+    fast = version("fast", point_id=None, latency=0.001)
+    better = version("better on validation", point_id=None, val=0.94)
+    assert chosen([float_baseline(), fast, better]) == "fast"
+
+
 def test_limits_hold_and_an_unknown_figure_keeps_none():
     rows = baselines() + quantized()
     assert chosen(rows) == "prune l2 50% + int8 √"
@@ -241,7 +255,8 @@ def test_nothing_is_chosen_when_any_baseline_has_not_learned():
     assert choose(rows).row is not None
     bad = float_baseline(seed=1, row_id="b1", score=0.11, score_lo=0.09)
     choice = choose([*rows, bad])
-    assert (choice.row, choice.unlearned) == (None, bad)
+    assert (choice.row, choice.unlearned, choice.baseline) == (None, bad, bad)
+    assert (choice.n_versions, choice.n_within, choice.n_keeping) == (1, 0, 0)
     assert choose([version()], beside=[version(), bad]).unlearned is bad  # in another setting of the same model
 
 

@@ -110,7 +110,7 @@ def front(rows: list[Row], cost: str = "size_bytes") -> list[Row]:
     """
     if cost not in COSTS:
         raise BadInput(f"cost {cost!r} is unknown; allowed: {', '.join(COSTS)}")
-    points = [row for row in merge(candidates(rows)) if row[cost] is not None]
+    points = merge(candidates(rows))  # one without this cost is on no front
     mask = pareto([(row["val_score"], row[cost]) for row in points], maximise=(True, False)) if points else []
     return sorted((row for row, on_front in zip(points, mask, strict=True) if on_front), key=lambda row: row[cost])
 
