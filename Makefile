@@ -1,9 +1,9 @@
-# make report [PRESET=quick|standard|smoke|full]   make test   make lab   make lint
+# make report [PRESET=quick|standard|smoke|full]   make test   make lab   make lint   make mutate   make lock
 PRESET ?= quick
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: report test lab lint lock
+.PHONY: report test lab lint mutate lock
 
 report: .venv/ready
 	$(BIN)/edgebook run params/$(PRESET).yaml
@@ -17,6 +17,12 @@ lab: .venv/ready
 lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+
+# mutation testing of metrics, the choice and the aggregation; about half an hour, see docs/mutation.md
+mutate: .venv/ready
+	$(BIN)/mutmut run
+	$(BIN)/mutmut results
 
 # the lock file first and whole: installed in two steps pip finds versions that do not go together
 .venv/ready: requirements.lock pyproject.toml
@@ -26,10 +32,11 @@ lint: .venv/ready
 	$(BIN)/python -m pip check
 	touch $@
 
-# after a change of pyproject.toml: one resolution for Python 3.11 to 3.13 on every platform; the CUDA packages are
-# left out, since a PyTorch build that needs them asks for them itself
+# after a change of pyproject.toml: one resolution for Python 3.11 to 3.13 on every platform, which keeps the versions of
+# the present lock where it can (make lock UPGRADE=--upgrade renews all). The CUDA packages are left out: a PyTorch build
+# that needs them asks for them itself
 lock: .venv/ready
-	$(PYTHON) -m venv .venv/uv && .venv/uv/bin/pip install --quiet uv
-	.venv/uv/bin/uv pip compile --universal --python-version 3.11 --no-annotate --no-header --extra dev \
+	cp requirements.lock requirements.all
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --all-extras --group dev $(UPGRADE) \
 	  --constraint constraints.txt pyproject.toml --output-file requirements.all
 	grep -vE '^(nvidia-|cuda-|triton)' requirements.all > requirements.lock && rm requirements.all
