@@ -17,17 +17,19 @@ lab: .venv/ready
 lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/basedpyright
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 # mutation testing of metrics, the choice and the aggregation; about half an hour, see docs/mutation.md
 mutate: .venv/ready
 	$(BIN)/mutmut run
 	$(BIN)/mutmut results
 
-# the lock file first and whole: installed in two steps pip finds versions that do not go together
+# pip chooses the PyTorch build that suits the machine, uv installs the rest several times faster; both from the lock file,
+# whole: chosen in two steps, versions do not go together
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-compile --constraint requirements.lock torch uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m pip check
 	touch $@
