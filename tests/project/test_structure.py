@@ -144,7 +144,9 @@ def test_functions_are_short():
 
 
 def test_functions_take_few_arguments():
-    arguments = {f"{here(path)}: {function.name}": counted_arguments(function) for path in modules() for function in functions(path)}
+    arguments = {
+        f"{here(path)}: {function.name}": counted_arguments(function) for path in modules() for function in functions(path)
+    }
     assert {name: len(given) for name, given in arguments.items() if len(given) > MAX_ARGUMENTS} == {}
 
 
