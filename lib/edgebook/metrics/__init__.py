@@ -10,6 +10,5 @@ from edgebook.metrics.regression import NEGATIVE_MEAN_ABSOLUTE_ERROR
 from edgebook.metrics.segmentation import MEAN_IOU
 
 METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (ACCURACY, BALANCED_ACCURACY, MACRO_F1, NEGATIVE_MEAN_ABSOLUTE_ERROR, AUC, MEAN_IOU)
+    metric.name: metric for metric in (ACCURACY, BALANCED_ACCURACY, MACRO_F1, NEGATIVE_MEAN_ABSOLUTE_ERROR, AUC, MEAN_IOU)
 }

@@ -26,7 +26,9 @@ def stratified_mask(y: Tensor, n: int, *, seed: int = SPLIT_SEED) -> Tensor:
     return mask
 
 
-def split_validation(x: Tensor, y: Tensor, *, fraction: float = 0.1, at_most: int = 5000) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def split_validation(
+    x: Tensor, y: Tensor, *, fraction: float = 0.1, at_most: int = 5000
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """x_train, y_train, x_val, y_val: `fraction` of the items (one at least, `at_most`) held out, order kept."""
     mask = stratified_mask(y, max(1, min(at_most, round(len(y) * fraction))))
     return x[~mask], y[~mask], x[mask], y[mask]
