@@ -136,7 +136,9 @@ def test_a_file_is_never_compared_with_itself():
 
 def test_another_runtime_has_no_float_file_to_pair_with():
     row = version(runtime="vela", latency=None, precision="int8-static", delta=0.0, verdict="same", latency_ms_est=0.5)
-    text = answer([row], beside=[row, *baselines()[:1]]).text
+    text = answer([row | {"compression_ratio": None}], beside=[row, *baselines()[:1]]).text
+    assert "; 9.0 kB; " in text
+    assert "size not known; " in answer([row | {"size_bytes": None}], beside=[row, *baselines()[:1]]).text
     assert "0.0 points against the float baseline in onnx" in text
     assert "the same as" not in text
     assert "latency estimated at 0.500 ms, not measured" in text
@@ -161,7 +163,8 @@ def test_a_lost_class_is_told_and_a_loss_that_the_score_shows_is_not():
 def test_a_validation_split_too_small_to_judge_is_told():
     extra = {"n_val": 50, "val_delta": 0.0, "val_delta_lo": -0.05, "val_delta_hi": 0.05}
     assert "Validation with its 50 items tells only differences beyond 5.0 points apart." in said(version(extra=extra))
-    assert "Validation" not in said(version(extra=extra | {"val_delta_lo": -0.01, "val_delta_hi": 0.01}))
+    assert "Validation" not in said(version(extra=extra | {"val_delta_lo": -0.019, "val_delta_hi": 0.019}))
+    assert "beyond 2.1 points" in said(version(extra=extra | {"val_delta_lo": -0.021, "val_delta_hi": 0.021}))
 
 
 def test_the_seed_that_ships_is_named():
