@@ -71,6 +71,12 @@ def test_the_float_baseline_ships_with_the_true_reason():
     assert "1 of 1 versions keep its accuracy on validation, but none of these is faster." in text
     assert "Where bytes matter more: int8 (onnx, fp32), test accuracy 93.7 %" in text
     assert "lose" not in text
+    untimed = answer([baselines()[0] | {"latency_ms_p50": None}, version("int8", latency=None, size=30_000)]).text
+    assert "1 of 1 versions keep its accuracy on validation, but none of these is smaller." in untimed
+    lucky = version("lucky", **{**SMALL, "score": 0.82, "val": 0.9377})
+    assert "2 of 2 versions keep its accuracy on validation, but no other is faster. Not lucky" in said(
+        lucky, version(latency=0.04)
+    )
     assert "No version keeps the limits (in onnx)." in said(version(runtime="litert"), runtime="onnx")
 
 
@@ -155,6 +161,7 @@ def test_a_lost_class_is_told_and_a_loss_that_the_score_shows_is_not():
     base = baselines()[0] | {"extra": {"macro_f1": 0.80, "worst_class_accuracy": 0.75}}
     text = answer([base, version(extra={"macro_f1": 0.66, "worst_class_accuracy": 0.31})]).text
     assert "macro-F1 fell from 80.0 to 66.0 %, the worst class from 75.0 to 31.0 %" in text
+    assert "macro-F1 fell from 80.0 to 66.0 %." in answer([base, version(extra={"macro_f1": 0.66})]).text
     assert "macro-F1" not in answer([base, version(extra={"macro_f1": 0.785})]).text
     open_loss = version(score=0.80, extra={"macro_f1": 0.66})
     assert "macro-F1" not in answer([base, open_loss], Limits(max_loss=1.0)).text
@@ -164,6 +171,7 @@ def test_a_validation_split_too_small_to_judge_is_told():
     extra = {"n_val": 50, "val_delta": 0.0, "val_delta_lo": -0.05, "val_delta_hi": 0.05}
     assert "Validation with its 50 items tells only differences beyond 5.0 points apart." in said(version(extra=extra))
     assert "Validation" not in said(version(extra=extra | {"val_delta_lo": -0.019, "val_delta_hi": 0.019}))
+    assert "Validation tells only differences beyond 5.0 points" in said(version(extra=extra | {"n_val": None}))
     assert "beyond 2.1 points" in said(version(extra=extra | {"val_delta_lo": -0.021, "val_delta_hi": 0.021}))
 
 
