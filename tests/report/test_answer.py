@@ -68,11 +68,11 @@ def test_the_float_baseline_ships_with_the_true_reason():
     assert "All 2 versions lose more accuracy on validation" in said(version("a", val=0.9), version("b", val=0.8))
     text = said(version("int8", latency=0.04))  # half the bytes, the same validation score, slower
     assert text.startswith("Ship the float baseline as it is (onnx, fp32): test accuracy 93.7 %")
-    assert "1 of 1 versions keep its accuracy on validation, but none of these is faster." in text
+    assert "The only version keeps its accuracy on validation, but is not faster." in text
     assert "Where bytes matter more: int8 (onnx, fp32), test accuracy 93.7 %" in text
     assert "lose" not in text
     untimed = answer([baselines()[0] | {"latency_ms_p50": None}, version("int8", latency=None, size=30_000)]).text
-    assert "1 of 1 versions keep its accuracy on validation, but none of these is smaller." in untimed
+    assert "The only version keeps its accuracy on validation, but is not smaller." in untimed
     lucky = version("lucky", **{**SMALL, "score": 0.82, "val": 0.9377})
     assert "2 of 2 versions keep its accuracy on validation, but no other is faster. Not lucky" in said(
         lucky, version(latency=0.04)
