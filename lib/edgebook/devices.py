@@ -10,8 +10,9 @@ from typing import Any
 import psutil
 import yaml
 
-from edgebook.errors import BadInput, pick
+from edgebook.errors import BadInput
 from edgebook.paths import DEVICES
+from edgebook.registry import pick
 
 NEEDED = ("runtimes", "flash_bytes", "ram_bytes", "source")
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from edgebook.errors import BadInput
-from edgebook.models import MODELS, build_model
+from edgebook.models import MODELS, build_model, rebuild
 
 IMAGES = ((1, 28, 28), (1, 8, 8), (3, 32, 32))
 SEQUENCES = ((1, 40), (3, 20))
@@ -136,8 +136,7 @@ def test_export_gives_the_same_outputs_and_spec_rebuilds(name):
     with torch.no_grad():
         torch.testing.assert_close(exported(x), model(x), rtol=1e-4, atol=1e-5)
 
-    spec = copy.deepcopy(model).spec
-    again = build_model(spec["model"], spec["input_shape"], spec["n_outputs"], **spec["shape"]).eval()
+    again = rebuild(copy.deepcopy(model).spec)
     again.load_state_dict(model.state_dict())
     with torch.no_grad():
         assert torch.equal(again(x), model(x))
@@ -150,6 +149,7 @@ def test_spec_is_plain_data_that_survives_weights_only(tmp_path):
         "input_shape": [1, 8, 8],
         "n_outputs": 3,
         "shape": {"widths": [8, 16, 24]},
+        "wrappers": [],
     }
     torch.save(model.spec, tmp_path / "spec.pt")
     assert torch.load(tmp_path / "spec.pt", weights_only=True) == model.spec
@@ -228,37 +228,6 @@ def test_bad_input_is_one_line_that_names_it(name, input_shape, shape, says):
 def test_bad_number_of_outputs(n_outputs):
     with pytest.raises(BadInput, match="n_outputs"):
         build_model("mlp", (1, 4), n_outputs)
-
-
-def test_users_own_model(tmp_path):
-    file = tmp_path / "mine.py"
-    file.write_text(
-        "from math import prod\nfrom torch import nn\n"
-        "def net(input_shape, n_outputs, *, bias=True):\n"
-        "    return nn.Sequential(nn.Flatten(), nn.Linear(prod(input_shape), n_outputs, bias=bias))\n"
-        "def number(input_shape, n_outputs):\n    return 3\n"
-    )
-    model = build_model(f"{file}:net", (1, 4), 2, bias=False)
-    assert n_params(model) == 8
-    assert model.spec == {"model": f"{file}:net", "input_shape": [1, 4], "n_outputs": 2, "shape": {"bias": False}}
-    for name, shape, says in [
-        (f"{file}:nett", {}, "net, number"),
-        (f"{file}:number", {}, "int"),
-        (f"{file}:net", {"depth": 2}, "bias"),
-        (f"{tmp_path / 'absent.py'}:net", {}, "no file"),
-        (str(file), {}, "names no function"),
-    ]:
-        with pytest.raises(BadInput) as caught:
-            build_model(name, (1, 4), 2, **shape)
-        assert says in str(caught.value)
-        assert "\n" not in str(caught.value)
-
-
-def test_a_users_file_that_does_not_import_is_bad_input(tmp_path):
-    file = tmp_path / "broken.py"
-    file.write_text("def net(:\n")
-    with pytest.raises(BadInput, match=r"broken\.py does not import"):
-        build_model(f"{file}:net", (1, 4), 2)
 
 
 def test_a_shortcut_passes_what_its_layer_does_not_change():

@@ -16,7 +16,6 @@ from edgebook.measure.session import measure_files
 from edgebook.models import build_model
 from edgebook.models.batch_norm import foldable
 from edgebook.models.streaming import stream
-from edgebook.report import targets as deploy
 from edgebook.runtimes import Quant, litert, streaming, tflite_file
 from edgebook.training.loop import infer, train
 from edgebook.training.store import load, save
@@ -290,28 +289,3 @@ def test_every_board_has_a_source_and_runs_something_known():
     for board in devices.load_devices().values():
         assert len(board.source) > 10
         assert set(board.runtimes) <= set(runtimes.RUNTIMES)
-
-
-def test_truth_table_says_why_and_where():
-    boards = devices.load_devices()
-    missing = row(status="unsupported", error="tflm: no kernel for GELU; litert can", size_bytes=None)
-    told = deploy.truth_table([row(), missing], boards).data
-    assert "no kernel for GELU; litert can" in told
-    lacking = [
-        row(
-            runtime=name,
-            precision="fp16",
-            status="unsupported",
-            error=f"{name} has no fp16; it has fp32; litert can",
-            size_bytes=None,
-        )
-        for name in ("tflm", "vela")
-    ]
-    (together,) = deploy.truth(lacking, boards)
-    assert (together["runtime"], together["fits"]) == ("tflm, vela", "no fp16 there; litert can")
-    line = deploy.truth([row(arena_bytes=270_000)], boards)[0]
-    assert "nrf52840 (too much ram)" in line["fits"]
-    assert "stm32h743" in line["fits"].split("; not")[0]
-    assert "rp2040: net (tflm, int8-static)" in deploy.choices([row()], boards)
-    assert "host: none of these files fits" in deploy.choices([row()], boards)
-    assert deploy.boards([row()], boards).axes[0].get_xscale() == "log"

@@ -1,4 +1,4 @@
-"""Recurrent networks that read one step at a call: what microcontrollers and accelerators can run."""
+"""Recurrent networks called one step at a time: what microcontrollers and accelerators can run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from edgebook.errors import Unsupported
 from edgebook.models.recurrent import Recurrent, to_steps
-from edgebook.tasks import Task
 
 
 class Step(nn.Module):
@@ -24,26 +23,28 @@ class Step(nn.Module):
 
     @property
     def state_names(self) -> list[str]:
+        """h0, h1, ... of a GRU; h0, c0, h1, c1, ... of an LSTM."""
         kinds = ("h", "c") if self.kind is nn.LSTM else ("h",)
         return [f"{kind}{layer}" for layer in range(len(self.cells)) for kind in kinds]
 
     def zero_states(self, n: int) -> tuple[Tensor, ...]:
+        """The states before the first step of `n` items, each (n, hidden)."""
         return tuple(torch.zeros(n, self.hidden) for _ in self.state_names)
 
     def forward(self, x: Tensor, *states: Tensor) -> tuple[Tensor, ...]:  # (N, features), (N, hidden), ...
-        new: list[Tensor] = []
+        new_states: list[Tensor] = []
         for layer, cell in enumerate(self.cells):
             if self.kind is nn.LSTM:
                 x, c = cell(x, (states[2 * layer], states[2 * layer + 1]))
-                new += [x, c]
+                new_states += [x, c]
             else:
                 x = cell(x, states[layer])
-                new.append(x)
-        return self.linear(x), *new
+                new_states.append(x)
+        return self.linear(x), *new_states
 
 
 class Streaming(nn.Module):
-    """A whole sequence, one `step` after the other from zero states: computes what the recurrent model computes."""
+    """A whole sequence, one `step` after the other from zero states: computes what the recurrent network computes."""
 
     def __init__(self, model: Recurrent):
         super().__init__()
@@ -65,18 +66,20 @@ def _cell(rnn: nn.GRU | nn.LSTM, layer: int) -> nn.GRUCell | nn.LSTMCell:
 
 
 def streamable(model: nn.Module) -> bool:
-    """Whether the model can read step by step: recurrent, in one direction, and only its last state is read out."""
+    """Whether a network can be called step by step: recurrent, in one direction, and only its last state is read out."""
     return isinstance(model, Recurrent) and not model.rnn.bidirectional and model.head == "last"
 
 
-def stream(model: nn.Module, task: Task) -> nn.Module:
-    """The same network as `Streaming`, which runtimes export as one step with the state as input and output.
+def stream(model: nn.Module) -> Streaming:
+    """The same network, which runtimes that stream export as one step with the state as input and output.
 
-    It cannot go into the store (which builds what MODELS has), so make it where it is measured. Raises Unsupported for a
-    net that is not recurrent, reads in both directions, or reads out every step.
+    It is not kept in the store: make it where it is measured. Raises Unsupported for a network that is not `streamable`.
     """
     if not streamable(model):
-        raise Unsupported(f"{type(model).__name__} cannot stream: one direction and head=last of a gru or lstm are needed")
+        name = type(model).__name__
+        raise Unsupported(
+            f"{name} cannot be called step by step: a gru or lstm with directions=1 and head=last is needed", code="structure"
+        )
     net = Streaming(model).eval()
     net.key = getattr(model, "key", None)
     return net

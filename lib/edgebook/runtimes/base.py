@@ -6,9 +6,12 @@ load.py      preload()                                   import the library: its
              load(path, *, threads, shape) -> Program    `shape`: an item's, for files that leave sizes open
 export.py    convert(model, example, path)               the float file; of a FakeQuantized network its integer file
              quantize(source, path, quant, items)        other number formats; `source`: see `Runtime.quantizes`
-             derive(parent_path, path, name) -> dict     where `parent` is set: a file made of the parent's, and its columns
-             finish(whole_path, path, items) -> dict     where `finishes`: the file that ships, and its columns
+             derive(parent_path, path, name)             where `parent` is set: a file made of the parent's
+             finish(whole_path, path, items)             where `finishes`: the file that ships
 inspect.py   inspect(path) -> dict                       plain data about the file
+
+The functions of export.py return a row's columns that are known when the file is made, `precision` where it is counted.
+`contract` checks records and folders.
 """
 
 from __future__ import annotations
@@ -23,12 +26,12 @@ import numpy as np
 
 from edgebook.errors import BadInput, Unsupported
 from edgebook.registry import pick, resolve
-from edgebook.vocabulary import MARKERS, PRECISIONS
+from edgebook.runtimes.contract import registered
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """What a runtime is and can do; checked when it is registered."""
+    """What a runtime is and can do; `contract` checks it when it is registered."""
 
     name: str
     folder: str  # the package with its load and export sides
@@ -48,12 +51,7 @@ class Runtime:
     scores_everything: bool = False  # all items, however slow
     scored_by_source: bool = False  # its outputs are those of the file it was made from, kept beside as *.source.*
     owns_extension: bool = True  # a foreign file with this extension is run by it
-
-    def __post_init__(self) -> None:
-        if unknown := set(self.precisions) - PRECISIONS.keys():
-            raise ValueError(f"runtime {self.name}: {', '.join(sorted(unknown))} is no precision of the vocabulary")
-        if self.name not in MARKERS:
-            raise ValueError(f"runtime {self.name} has no marker in the vocabulary")
+    reference_kernels: tuple[str, ...] = ()  # precisions that plain loops compute: few items are scored, see measure.scoring
 
     def side(self, name: str) -> Any:
         """The module `load`, `export` or `inspect` of the runtime."""
@@ -116,7 +114,13 @@ class Program:
     def _call(self, x: np.ndarray) -> np.ndarray:
         self.put(x)
         self.invoke()
-        return np.array(self.get(), dtype=np.float32)
+        y = np.array(self.get(), dtype=np.float32)
+        return y if y.shape[:1] == x.shape[:1] else y.reshape(len(x), -1)  # some files give no batch dimension
+
+
+def source_path(path: Path) -> Path:
+    """Where a file that is scored by its source keeps it: `net.source.tflite` beside `net.tflite`."""
+    return path.with_name(f"{path.stem}.source{path.suffix}")
 
 
 def runtime(name: str) -> Runtime:
@@ -125,7 +129,7 @@ def runtime(name: str) -> Runtime:
 
 
 def missing(name: str) -> str | None:
-    """Why a runtime cannot be used here, or None when it can."""
+    """Why a runtime cannot be used here; None when it can."""
     for library in runtime(name).libraries:
         try:
             importlib.metadata.version(library)
@@ -160,78 +164,88 @@ def describe(quant: Quant | None) -> dict[str, Any]:
     return asdict(quant) if quant else {"precision": "fp32"}
 
 
-_LITERT = ("ai-edge-litert", "litert-torch", "ai-edge-quantizer", "torch")
 _VELA = {
+    "folder": "edgebook.runtimes.vela",
     "extension": ".tflite",
     "libraries": ("ethos-u-vela", "ai-edge-litert"),
     "precisions": ("int8-static", "int16x8"),
     "parent": "litert",
     "has_latency": False,
+    "has_memory": False,
     "streams": True,
     "scored_by_source": True,
     "owns_extension": False,
+    "reference_kernels": ("int16x8",),
 }
 
-RUNTIMES: dict[str, Runtime] = {
-    record.name: record
-    for record in (
-        Runtime(
-            "onnx",
-            "edgebook.runtimes.onnx",
-            ".onnx",
-            ("onnxruntime", "onnx", "onnxscript", "torch"),
-            ("fp32", "fp16", "bf16", "int8-dynamic", "int8-static", "int8-weight", "int4-weight"),
-            quantizes="file",
-            inspects=True,
-            batches=True,
-            open_shapes=True,
-        ),
-        Runtime(
-            "litert",
-            "edgebook.runtimes.litert",
-            ".tflite",
-            _LITERT,
-            (
-                "fp32",
-                "fp16",
-                "int8-dynamic",
-                "int8-static",
-                "int16x8",
-                "int8-weight",
-                "int4-weight",
-                "int4-dynamic",
-                "int4-static",
-            ),
-            quantizes="file",
-            finishes=True,
-            inspects=True,
-            streams=True,
-            batches=True,
-        ),
-        Runtime("packed", "edgebook.runtimes.packed", ".pack", ("torch",), ("fp32",), has_latency=False, scores_everything=True),
-        Runtime("torch", "edgebook.runtimes.torch", ".pt", ("torch",), ("fp32",), ships=False, scores_everything=True),
-        Runtime(
-            "executorch",
-            "edgebook.runtimes.executorch",
-            ".pte",
-            ("executorch", "torchao", "torch"),
-            ("fp32", "fp16", "int8-dynamic", "int8-static"),
-            quantizes="model",
-        ),
-        Runtime(
-            "tflm",
-            "edgebook.runtimes.tflm",
-            ".tflite",
-            ("tflite-micro", "ai-edge-litert"),
-            ("fp32", "int8-static", "int16x8"),
-            parent="litert",
-            has_latency=False,
-            has_memory=False,
-            streams=True,
-            owns_extension=False,
-        ),
-        Runtime("vela", "edgebook.runtimes.vela", **_VELA),
-        Runtime("vela-u65", "edgebook.runtimes.vela", **_VELA),
-        Runtime("vela-u85", "edgebook.runtimes.vela", **_VELA),
-    )
-}
+
+RUNTIMES: dict[str, Runtime] = registered(
+    Runtime(
+        "onnx",
+        "edgebook.runtimes.onnx",
+        ".onnx",
+        ("onnxruntime", "onnx", "onnxscript", "torch"),
+        ("fp32", "fp16", "bf16", "int8-dynamic", "int8-static", "int8-weight", "int4-weight"),
+        quantizes="file",
+        inspects=True,
+        batches=True,
+        open_shapes=True,
+    ),
+    Runtime(
+        "litert",
+        "edgebook.runtimes.litert",
+        ".tflite",
+        ("ai-edge-litert", "litert-torch", "ai-edge-quantizer", "torch"),
+        ("fp32", "fp16", "int8-dynamic", "int8-static", "int16x8", "int8-weight", "int4-weight", "int4-dynamic", "int4-static"),
+        quantizes="file",
+        finishes=True,
+        inspects=True,
+        streams=True,
+        batches=True,
+        reference_kernels=("int16x8",),
+    ),
+    Runtime(
+        "packed",
+        "edgebook.runtimes.packed",
+        ".pack",
+        ("torch",),
+        ("fp32",),
+        has_latency=False,
+        has_memory=False,
+        scores_everything=True,
+    ),
+    Runtime(
+        "torch",
+        "edgebook.runtimes.torch",
+        ".pt",
+        ("torch",),
+        ("fp32",),
+        ships=False,
+        scores_everything=True,
+        owns_extension=False,
+    ),
+    Runtime(
+        "executorch",
+        "edgebook.runtimes.executorch",
+        ".pte",
+        ("executorch", "torchao", "torch"),
+        ("fp32", "fp16", "int8-dynamic", "int8-static"),
+        quantizes="model",
+    ),
+    Runtime(
+        "tflm",
+        "edgebook.runtimes.tflm",
+        ".tflite",
+        ("tflite-micro", "ai-edge-litert"),
+        ("fp32", "int8-static", "int16x8"),
+        parent="litert",
+        has_latency=False,
+        has_memory=False,
+        streams=True,
+        owns_extension=False,
+        reference_kernels=("fp32", "int8-static", "int16x8"),
+    ),
+    Runtime("vela", **_VELA),
+    Runtime("vela-u65", **_VELA),
+    Runtime("vela-u85", **_VELA),
+)

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from edgebook.errors import BadInput
-from edgebook.tasks import Task
 from edgebook.tasks.augment import shift_flip
 from edgebook.tasks.splits import split_validation
+from edgebook.tasks.task import Task
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from edgebook.errors import BadInput
-from edgebook.tasks import Task
 from edgebook.tasks.splits import split_validation
+from edgebook.tasks.task import Task
 
 REQUIRED = ("x_train", "y_train", "x_test", "y_test")
 OPTIONAL = ("x_val", "y_val", "class_names")

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from edgebook.errors import Unsupported
-from edgebook.models import folded
-from edgebook.tasks import Task
+from edgebook.models import batch_norm
+from edgebook.tasks.task import Task
 
 
 @torch.no_grad()
@@ -18,7 +18,7 @@ def reestimate_batch_norm(model: nn.Module, task: Task, *, n_items: int = 2048, 
     batch norm. Sources: Sun et al. 2019, Hybrid 8-bit training, section 3; Li et al. 2020, EagleEye, section 3.3 (pruning).
     """
     net = copy.deepcopy(model).eval()
-    layers = [module for module in net.modules() if isinstance(module, folded.NORMS)]
+    layers = [module for module in net.modules() if isinstance(module, batch_norm.NORMS)]
     if not layers:
         raise Unsupported("reestimate_batch_norm: this net has no batch norm")
     for layer in layers:

@@ -1,0 +1,55 @@
+"""Exported files that are made once: one folder per key in the store, complete and unchanged or made again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from edgebook.paths import store_dir
+
+INDEX = "index.json"  # {"columns": what is known of the file, "sha256": {file: digest}}
+
+
+def stored(key: str, make: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
+    """(folder, columns) of a key: kept ones, or what `make(folder)` writes there and returns.
+
+    A folder appears whole or not at all. One whose files are not those that were written is made again, which is printed.
+    """
+    folder = store_dir() / "files" / key
+    if folder.exists():
+        columns = _checked(folder)
+        if columns is not None:
+            return folder, columns
+        print(f"edgebook: {folder} is damaged: made again", file=sys.stderr)
+        shutil.rmtree(folder, ignore_errors=True)
+    draft = folder.with_name(f".{key}.{uuid.uuid4().hex[:8]}")
+    draft.mkdir(parents=True)
+    try:
+        columns = make(draft)
+        (draft / INDEX).write_text(json.dumps({"columns": columns, "sha256": _digests(draft)}))
+        if not folder.exists():  # another process may have been faster
+            os.rename(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder, columns
+
+
+def _checked(folder: Path) -> dict[str, Any] | None:
+    """The columns of a folder, or None when it is damaged."""
+    try:
+        index = json.loads((folder / INDEX).read_text())
+        return index["columns"] if index["sha256"] == _digests(folder) else None
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    files = sorted(file for file in folder.iterdir() if file.name != INDEX)
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
