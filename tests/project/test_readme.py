@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 import typer
-from source_tree import ROOT
+from repository import ROOT
 
 from edgebook.cli import app
 from edgebook.models import MODELS

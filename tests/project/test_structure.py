@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from source_tree import LIB, ROOT, imported_modules, module_name, modules, tree
+from repository import LIB, ROOT, imported_modules, module_name, modules, tree
 
 # a room may import those before it; rooms of one line do not import each other
 ORDER = (
