@@ -90,9 +90,7 @@ def train(
     model, device = copy.deepcopy(model), pick_device(recipe.device)
     x, y = _placed(model, task, device)
     optimizer, n_steps = make_optimizer(model, recipe), recipe.steps_per_epoch(len(x))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=recipe.lr, total_steps=max(recipe.epochs * n_steps, 2), pct_start=0.2
-    )
+    schedule = _one_cycle(optimizer, recipe.lr, max(recipe.epochs * n_steps, 2))
     one_step = _stepper(model, recipe, optimizer, schedule, loss or hard_loss(task.kind, recipe), (before_step, after_step))
     order, transform = torch.Generator().manual_seed(recipe.seed), task.augment if recipe.augment else None
     history, best = [], _Best(keep)
@@ -131,6 +129,15 @@ class _Best:
         return model
 
 
+def _one_cycle(optimizer: torch.optim.Optimizer, lr: float, n_steps: int) -> torch.optim.lr_scheduler.OneCycleLR:
+    """The rate rises to `lr` in the first fifth of the steps and falls to nearly 0.
+
+    Where a fifth is less than two steps the rise takes two: PyTorch divides by zero for a rise of one.
+    """
+    share = min(max(0.2, 2 / n_steps), 0.9)
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=n_steps, pct_start=share)
+
+
 def _stepper(model, recipe: Recipe, optimizer, schedule, loss: Loss, hooks: tuple[Hook | None, Hook | None]) -> Callable:
     """The function that does one training step: (x, y, step) -> the loss, detached."""
     before_step, after_step = hooks
@@ -166,6 +173,8 @@ def _placed(model: nn.Module, task: Task, device: torch.device) -> tuple[Tensor,
 def _batches(
     x: Tensor, y: Tensor, batch_size: int, order: torch.Generator, augment: Callable | None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch in a new order."""
+    """One epoch in a new order, without a last batch of a single item: batch norm needs two."""
     for items in torch.randperm(len(x), generator=order).to(x.device).split(batch_size):
+        if len(items) == 1 < min(batch_size, len(x)):
+            continue
         yield (augment(x[items], order) if augment else x[items]), y[items]
