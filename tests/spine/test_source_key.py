@@ -47,39 +47,39 @@ PACKAGE = {
         def unrelated():
             return yaml.dump(1)
         ''',
-    "other": '''
+    "other": """
         def used():
             return CONSTANT
         CONSTANT = 5
         def unused():
             return 6
-        ''',
+        """,
     "inner/__init__": "from demo.inner.deep import helper",
-    "inner/deep": '''
+    "inner/deep": """
         from ..other import CONSTANT as LIMIT
         def helper(x, limit=LIMIT):
             return x if isinstance(x, Marker) else limit
         class Marker:
             pass
-        ''',
-    "lazy": '''
+        """,
+    "lazy": """
         def late():
             return 7
-        ''',
-    "tables": '''
+        """,
+    "tables": """
         import importlib
         TABLE = {"first": "demo.entries:first", "second": "demo.entries:second"}
         def pick(name):
             module, _, attribute = TABLE[name].partition(":")
             return getattr(importlib.import_module(module), attribute)()
-        ''',
-    "entries": '''
+        """,
+    "entries": """
         def first():
             return 1
         def second():
             return 2
-        ''',
-    "records": '''
+        """,
+    "records": """
         class Record:
             def __init__(self, call):
                 self.call = call
@@ -87,12 +87,12 @@ PACKAGE = {
             return 2 * x
         RECORD = Record(double)
         OTHER = Record(lambda x: x)
-        ''',
+        """,
     "types_only": "X = 1",
-    "quiet": '''
+    "quiet": """
         def log():
             return 8
-        ''',
+        """,
 }
 
 
@@ -187,7 +187,11 @@ def test_names_select_the_entries_of_a_registry(demo):
 
 
 def test_a_registry_of_records_is_one_too(demo):
-    records = ("tables", "TABLE = {", 'TABLE = register(Run("first", "demo.entries:first"), Run("second", "demo.entries:second"))\nOLD = {')
+    records = (
+        "tables",
+        "TABLE = {",
+        'TABLE = register(Run("first", "demo.entries:first"), Run("second", "demo.entries:second"))\nOLD = {',
+    )
     selected = demo(records, root="demo.tables:TABLE", names=["first"])
     assert demo(records, ("entries", "return 1", "return 9"), root="demo.tables:TABLE", names=["first"]) != selected
     assert demo(records, ("entries", "return 2", "return 9"), root="demo.tables:TABLE", names=["first"]) == selected
@@ -228,7 +232,9 @@ def test_the_key_is_the_same_in_every_process(demo, tmp_path):
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     expected = demo()
     for seed in ("1", "2"):
-        done = subprocess.run([sys.executable, "-c", code], env=environment | {"PYTHONHASHSEED": seed}, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment | {"PYTHONHASHSEED": seed}, capture_output=True, text=True
+        )
         assert done.stdout.strip() == expected, done.stderr
 
 
@@ -275,7 +281,13 @@ def test_a_value_of_a_module_is_followed_where_it_is_defined():
 def test_training_depends_on_the_loop_and_not_on_data_sets_runtimes_lock_or_report():
     reached = {place.split(":")[0] for place in closure("edgebook.training.loop:train").definitions}
     assert {"edgebook.training.loop", "edgebook.training.losses"} <= reached
-    assert not {module.split(".")[1] for module in reached if "." in module} & {"tasks", "runtimes", "report", "runner", "experiment"}
+    assert not {module.split(".")[1] for module in reached if "." in module} & {
+        "tasks",
+        "runtimes",
+        "report",
+        "runner",
+        "experiment",
+    }
     assert source_neutral.is_neutral("edgebook.lock")
 
 

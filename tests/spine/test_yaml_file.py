@@ -85,7 +85,11 @@ def test_what_is_wrong_is_one_line(text, said, tmp_path):
 
 def test_a_file_that_is_no_mapping_or_no_text_is_refused(tmp_path):
     path = tmp_path / "file.yaml"
-    for content, said in ((b"[1]", "a mapping is needed, not list"), (b"", "not NoneType"), (b"\xff\xfe\x00", "is not text in UTF-8")):
+    for content, said in (
+        (b"[1]", "a mapping is needed, not list"),
+        (b"", "not NoneType"),
+        (b"\xff\xfe\x00", "is not text in UTF-8"),
+    ):
         path.write_bytes(content)
         with pytest.raises(BadInput, match=said):
             yaml_file.read(path)
