@@ -22,7 +22,7 @@ from typing import Any
 from edgebook.errors import BadInput
 from edgebook.libraries import versions_of
 from edgebook.source_neutral import is_neutral
-from edgebook.source_tree import PATH, Source, locate, parse, read_module, registry, uses
+from edgebook.source_tree import PATH, Source, form, locate, parse, read_module, registry, uses
 
 STARTED_NS = time.time_ns()
 LIBRARY = re.compile(r"[A-Za-z][\w-]*")  # what may be the name of a distribution
@@ -115,7 +115,7 @@ class _Walk:
         while self.waiting or self._select_entries():
             while self.waiting:
                 module, place, node = self.waiting.pop()
-                self.content.setdefault(place, []).append(ast.dump(node))
+                self.content.setdefault(place, []).append(form(node))
                 self._visit(module, node, is_entry=place in self.entries)
 
     def follow(self, module: str, name: str) -> None:

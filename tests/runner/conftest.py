@@ -21,7 +21,7 @@ from edgebook.paths import reports_dir
 
 name, folder = execution_name(NOTEBOOK, globals()), reports_dir() / run
 def write(count):
-    identity = {"run": run, "notebook": NOTEBOOK, "execution": name, "task": task, "model": model, "seed": seed, "role": "version"}
+    identity = {"run": run, "notebook": NOTEBOOK, "execution": name, "task": task, "model": model, "seed": seed}
     made = [rows.build(identity, {"row_id": short_id(name, n), "label": f"row {n}", "samples": f"samples/{name}.npz",
             "artifact": f"artifacts/{name}/{n}.onnx", "asked": {"finetune": finetune_recipe}}) for n in range(count)]
     for row in made:
@@ -74,16 +74,23 @@ finetune_recipe = {"epochs": 2, "lr": 0.1}
 def notebook(stem, parameters_cell, code, reads):
     """The content of a notebook; cells are separated by a line of three dashes."""
     cells = [(["parameters"], parameters_cell), *(([], cell) for cell in code.replace("NOTEBOOK", repr(stem)).split("---\n"))]
+    code_cells = [
+        {
+            "cell_type": "code",
+            "id": f"c{n}",
+            "metadata": {"tags": tags},
+            "source": text.strip(),
+            "outputs": [],
+            "execution_count": None,
+        }
+        for n, (tags, text) in enumerate(cells)
+    ]
     return {
-        "cells": [
-            {"cell_type": "code", "id": f"cell{n}", "metadata": {"tags": tags}, "source": text.strip(), "outputs": [],
-             "execution_count": None}
-            for n, (tags, text) in enumerate(cells)
-        ] + [{"cell_type": "markdown", "id": "prose", "metadata": {}, "source": "What it shows."}],
-        "metadata": {"edgebook": {"reads": reads}, "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
+        "cells": [*code_cells, {"cell_type": "markdown", "id": "prose", "metadata": {}, "source": "What it shows."}],
+        "metadata": {"edgebook": {"reads": reads}, "kernelspec": {"display_name": "Python 3", "name": "python3"}},
         "nbformat": 4,
         "nbformat_minor": 5,
-    }  # fmt: skip
+    }
 
 
 def write_notebooks(folder):

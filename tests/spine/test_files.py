@@ -77,9 +77,13 @@ def test_what_was_made_just_now_and_what_has_another_name_stays(tmp_path):
 
 
 def test_a_temporary_folder_goes_whatever_happens(tmp_path):
-    with pytest.raises(ZeroDivisionError), files.temporary_folder(tmp_path, "x-") as folder:
-        (folder / "file").write_text("")
-        1 / 0  # noqa: B018
+    def fail():
+        with files.temporary_folder(tmp_path, "x-") as folder:
+            (folder / "file").write_text("")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -48,8 +48,8 @@ def run_preset(preset: Path, name: str, options: Options, *, check: Check, page:
         executions = plan(read, name)
         wanted = chosen(executions, list(options.only))
         run = Run(paths.reports_dir() / name, tuple(executions), page)
-        pending = [execution for execution in wanted if options.fresh or not _find(run, execution)[1]]
-        if pending:
+        found = {execution.name: _find(run, execution, fresh=options.fresh) for execution in wanted}
+        if pending := [execution for execution in wanted if not found[execution.name].record]:
             resolve(check)(pending)
         for folder in (run.folder, paths.store_dir()):
             files.check_writable(folder)
@@ -59,7 +59,7 @@ def run_preset(preset: Path, name: str, options: Options, *, check: Check, page:
             clean_up(run.folder)
             record = {"preset": str(read.path), "executions": [execution.name for execution in executions]}
             files.write_text(run.folder / "run.json", json.dumps(record, indent=1))
-            _execute_all(run, wanted, fresh=options.fresh, jobs=options.jobs or default_jobs(wanted))
+            _execute_all(run, wanted, found, fresh=options.fresh, jobs=options.jobs or default_jobs(wanted))
         return sum(_failed_rows(run.folder, execution) for execution in wanted)
 
 
@@ -75,14 +75,31 @@ def clean_up(folder: Path) -> None:
     for place in (folder, paths.store_dir()):
         for pattern in (f".*{files.DRAFT}", f"*/.*{files.DRAFT}"):
             files.remove_abandoned(place, pattern)
-    files.remove_abandoned(paths.store_dir(), "*.lock")
+    for pattern in ("*.lock", "files/.draft-*"):
+        files.remove_abandoned(paths.store_dir(), pattern)
 
 
-def _execute_all(run: Run, wanted: list[Execution], *, fresh: bool, jobs: int) -> None:
+@dataclass(frozen=True)
+class _Found:
+    """What a run's folder has of an execution: its record where it can be believed, else why not. key: what decides it now."""
+
+    key: str
+    record: Record | None = None
+    reason: str | None = None
+
+
+def _find(run: Run, execution: Execution, *, fresh: bool) -> _Found:
+    key = run.key(execution)
+    return _Found(key) if fresh else _Found(key, *find_record(run.folder, execution.name, key))
+
+
+def _execute_all(run: Run, wanted: list[Execution], found: dict[str, _Found], *, fresh: bool, jobs: int) -> None:
     """Stage by stage, with a line for each execution that ends."""
     started, n_done = time.perf_counter(), 0
     for stage in stages(wanted):
-        with closing(_execute_stage(run, stage, fresh=fresh, jobs=jobs)) as ended:
+        if "rows" in stage[0].reads:  # rows before it may have changed since
+            found |= {execution.name: _find(run, execution, fresh=fresh) for execution in stage}
+        with closing(_execute_stage(run, stage, found, jobs=jobs)) as ended:
             for execution, record, is_found in ended:
                 n_done += 1
                 word = "found" if is_found else "ok" if record.status == "ok" else f"FAILED: {record.error}"
@@ -90,29 +107,25 @@ def _execute_all(run: Run, wanted: list[Execution], *, fresh: bool, jobs: int) -
                 print(f"[{n_done}/{len(wanted)}] {execution.name}: {word} ({spent})", flush=True)
 
 
-def _execute_stage(run: Run, stage: list[Execution], *, fresh: bool, jobs: int) -> Iterator[tuple[Execution, Record, bool]]:
+def _execute_stage(
+    run: Run, stage: list[Execution], found: dict[str, _Found], *, jobs: int
+) -> Iterator[tuple[Execution, Record, bool]]:
     """(execution, its record, whether it was there already), as they end."""
     waiting = []
     for execution in stage:
-        key, record, reason = _find(run, execution)
-        if reason:
-            print(f"edgebook: {execution.name}: {reason}; executed again", file=sys.stderr, flush=True)
-        if record and not fresh:
-            yield execution, record, True
+        there = found[execution.name]
+        if there.reason:
+            print(f"edgebook: {execution.name}: {there.reason}; executed again", file=sys.stderr, flush=True)
+        if there.record:
+            yield execution, there.record, True
         else:
-            waiting.append((run, execution, key))
+            waiting.append((run, execution, there.key))
     before = [execute.rows_state(run, execution) for _, execution, _ in waiting]
     with closing(local.run(execute.execute, waiting, jobs=jobs)) as ended:
         for index, outcome in ended:
             _, execution, key = waiting[index]
             record = outcome.value or execute.record_death(run, execution, key, outcome.error or "", before[index])
             yield execution, record, False
-
-
-def _find(run: Run, execution: Execution) -> tuple[str, Record | None, str | None]:
-    """(key, record, reason) of an execution, see `find_record`."""
-    key = run.key(execution)
-    return key, *find_record(run.folder, execution.name, key)
 
 
 def _failed_rows(folder: Path, execution: Execution) -> int:
