@@ -25,8 +25,10 @@ from edgebook.runtimes.base import runtime as record_of
 from edgebook.runtimes.calibration import calibration_items
 from edgebook.runtimes.file_store import stored
 from edgebook.runtimes.quiet import quiet
+from edgebook.source_key import closure
 from edgebook.tasks.task import Task
-from edgebook.training.store import source_closure, weights_hash
+from edgebook.training.store import network_code
+from edgebook.training.weights import weights_hash
 
 N_COMPARED = 8  # items on which a finished file must give the outputs of the whole one
 NO_OPERATOR = re.compile(r"(?:Lowering not found: |Operator torch\._ops\.|op=')((?:aten|prims)[.:]\w+)")
@@ -68,9 +70,7 @@ def _check_model(model: nn.Module, record: Runtime, quant: Quant | None, batch_s
 def _key(model: nn.Module, task: Task, record: Runtime, quant: Quant | None, batch_size: int) -> str:
     """What decides a file: the code that makes it, the network, the data where they calibrate, library versions, settings."""
     parts = [
-        source_closure(f"{record.folder}.export"),
-        source_closure(__name__),
-        source_closure(type(model).__module__),
+        closure(f"{record.folder}.export", __name__, *network_code(model), names=(record.name,)).digest,
         weights_hash(model),
         list(task.input_shape),
         versions(record.name),

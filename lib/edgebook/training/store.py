@@ -1,20 +1,19 @@
-"""A content-addressed cache of models: the same question is never trained twice.
+"""Trained and compressed networks, kept by everything that decides them: the same question is answered once.
 
-One entry is one file: what builds the dense net, the size of every leaf module, the state dict. A pruned net is
-rebuilt by building the dense one and resizing its leaves, so that everything loads with `weights_only=True`.
+One entry is one file: a line with the format and the sha256 of the rest, then plain data written by `torch.save`: what
+rebuilds the network (`models.rebuild`) and its state dict. Loading runs no code that an entry names.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
-import importlib.util
+import inspect
+import io
 import json
-import os
+import sys
 import time
-import uuid
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,100 +21,175 @@ import torch
 from filelock import FileLock
 from torch import nn
 
-from edgebook.models import rebuild
+from edgebook import files
+from edgebook.errors import BadInput
+from edgebook.models import MODELS, WRAPPERS, rebuild
 from edgebook.models.structure import describe
+from edgebook.naming import is_path
 from edgebook.paths import store_dir
+from edgebook.source_key import closure
 from edgebook.tasks.task import Task
 from edgebook.training.loop import seed_all
+from edgebook.training.recipe import Recipe
+from edgebook.training.weights import weights_hash
+from edgebook.user_source import user_source
+
+FORMAT = b"edgebook network 2"
 
 
-@lru_cache
-def source_closure(module: str) -> str:
-    """sha256 over the source of a module and of every edgebook module that it imports, however deep."""
-    seen: dict[str, str] = {}
-
-    def visit(name: str) -> None:
-        spec = importlib.util.find_spec(name)
-        if name in seen or spec is None or not spec.origin:
-            return
-        seen[name] = Path(spec.origin).read_text(encoding="utf-8")
-        for node in ast.walk(ast.parse(seen[name])):
-            if isinstance(node, ast.Import):
-                found = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                found = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            else:
-                continue
-            for inner in found:
-                if inner.startswith("edgebook.") and _is_module(inner):
-                    visit(inner)
-
-    visit(module)
-    return hashlib.sha256(json.dumps(sorted(seen.items())).encode()).hexdigest()
+class Unreadable(BadInput):
+    """An entry that is damaged or of another version: made again where the store is asked, an error elsewhere."""
 
 
-def _is_module(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
+def cached(fn: Callable[..., nn.Module], model: nn.Module, task: Task, *args: Any, **kwargs: Any) -> nn.Module:
+    """`fn(model, task, *args, **kwargs)`, or the stored result of the same call; `.key` names it, `.seconds` is what it cost.
+
+    The arguments are plain data, recipes or networks. Random numbers are seeded from the key, so that order and resuming
+    change nothing. Raises BadInput for other arguments, and when a result that is not there yet could not be written.
+    """
+    key = cache_key(fn, model, task, *args, **kwargs)
+    path = entry_path(key)
+    stored = _read(path)
+    if stored is None:
+        files.check_writable(path.parent)
+        lock = FileLock(path.with_suffix(".lock"))
+        with lock:  # two notebooks at once need the same baseline: one trains it
+            stored = _read(path)
+            if stored is None:
+                _make(path, key, fn, model, task, args, kwargs)
+                stored = read(path)
+            Path(lock.lock_file).unlink(missing_ok=True)
+    return _model(stored)
 
 
-def weights_hash(model: nn.Module) -> str:
-    """sha256 over names, shapes and bytes of the state dict and the module classes: the same in every process."""
-    digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
-    digest.update(repr(model).encode())
-    return digest.hexdigest()
+def _make(path: Path, key: str, fn: Callable[..., nn.Module], model: nn.Module, task: Task, args: tuple, kwargs: dict) -> None:
+    seed_all(int(key[:8], 16))
+    started = time.perf_counter()
+    result = fn(model, task, *args, **kwargs)
+    save(result, path, history=getattr(result, "history", []), key=key, seconds=time.perf_counter() - started)
+
+
+def entry_path(key: str) -> Path:
+    """Where the network of a key is, or would be."""
+    return store_dir() / f"{key}.pt"
 
 
 def save(model: nn.Module, path: Path, **more: Any) -> None:
-    """Write the model as one self-describing file, atomically. Only for models from `build_model`."""
-    entry = {"spec": model.spec, "structure": describe(model), "state": model.state_dict(), **more}
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    torch.save(entry, draft)
-    os.replace(draft, path)
+    """Write a network that has a `.spec` as one file, whole or not at all; `more` is plain data."""
+    buffer = io.BytesIO()
+    torch.save({"spec": model.spec, "structure": describe(model), "state": model.state_dict(), **more}, buffer)
+    content = buffer.getvalue()
+    files.write_bytes(path, b"%s %s\n%s" % (FORMAT, hashlib.sha256(content).hexdigest().encode(), content))
 
 
 def load(path: Path) -> nn.Module:
-    """The model of a file that `save` wrote, in eval mode, with `.history` and `.key` as they were."""
-    entry = torch.load(path, weights_only=True)
+    """The network of a file that `save` wrote, in eval mode, with `.history`, `.key` and `.seconds` as they were.
+
+    Raises BadInput when the file is absent, damaged or of another version, or when its network's own file may not run.
+    """
+    return _model(read(path))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The content of such a file. Raises Unreadable, with the file and the reason, unless it is whole and of this version."""
+    try:
+        line, _, content = path.read_bytes().partition(b"\n")
+    except OSError as error:
+        raise Unreadable(f"{path}: cannot be read: {error.strerror}") from None
+    name, _, digest = line.rpartition(b" ")
+    if name != FORMAT:
+        raise Unreadable(f"{path}: is damaged, or of another version")
+    if hashlib.sha256(content).hexdigest().encode() != digest:
+        raise Unreadable(f"{path}: is damaged: its checksum differs")
+    return torch.load(io.BytesIO(content), weights_only=True)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """The same, or None for an entry that has to be made; one that is made again is named."""
+    if not path.exists():
+        return None
+    try:
+        return read(path)
+    except Unreadable as error:
+        print(f"edgebook: {error}; made again", file=sys.stderr, flush=True)
+        return None
+
+
+def _model(entry: dict[str, Any]) -> nn.Module:
     model = rebuild(entry["spec"], entry["structure"])
     model.load_state_dict(entry["state"])
     model.history, model.key, model.seconds = entry.get("history", []), entry.get("key"), entry.get("seconds")
     return model.eval()
 
 
-def cache_key(fn: Callable, model: nn.Module, task: Task, args: tuple, kwargs: dict[str, Any]) -> str:
-    """What decides the result: code, arguments, the parent's weights and forward, the data, the arithmetic."""
+def cache_key(fn: Callable[..., nn.Module], model: nn.Module, task: Task, *args: Any, **kwargs: Any) -> str:
+    """What decides the result: code and libraries, arguments, the networks that go in, the data, the arithmetic.
+
+    Raises BadInput for arguments that are neither plain data nor recipes nor networks.
+    """
+    given = inspect.signature(fn).bind(model, task, *args, **kwargs).arguments
+    arguments = dict(list(given.items())[2:])
+    networks = [model, *(value for value in _inner(arguments) if isinstance(value, nn.Module))]
+    plain = {name: _plain(f"{fn.__name__}: {name}", value) for name, value in arguments.items()}
+    code = closure(
+        fn, *_methods(task, arguments), *network_code(*networks), names=_texts([plain, [net.spec for net in networks]])
+    )
     parts = {
+        "format": FORMAT.decode(),
         "fn": f"{fn.__module__}.{fn.__qualname__}",
-        "code": [source_closure(fn.__module__), source_closure(type(model).__module__)],
-        "arguments": [
-            [str(name), weights_hash(value) if isinstance(value, nn.Module) else repr(value)]
-            for name, value in (*enumerate(args), *sorted(kwargs.items()))
-        ],
-        "parent": [model.spec, weights_hash(model)],
+        "code": code.digest,
+        "arguments": plain,
+        "networks": [_network(network) for network in networks],
         "task": task.fingerprint,
-        "torch": [torch.__version__, torch.get_num_threads(), torch.cuda.is_available()],
+        "arithmetic": [torch.get_num_threads(), torch.cuda.is_available()],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 
-def cached(fn: Callable[..., nn.Module], model: nn.Module, task: Task, *args: Any, **kwargs: Any) -> nn.Module:
-    """`fn(model, task, **kwargs)`, or the stored result of the same call; `.key` names it, `.seconds` is what it cost.
+def _plain(where: str, value: Any) -> Any:
+    """An argument as JSON has it; a network by its hash."""
+    if isinstance(value, nn.Module):
+        return {"network": weights_hash(value)}
+    if isinstance(value, Recipe):
+        return {"recipe": asdict(value)}
+    if isinstance(value, dict):
+        return {str(key): _plain(where, inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(where, inner) for inner in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise BadInput(f"{where} = {value!r:.80}: allowed: plain data, a Recipe or a network, so that the result can be stored")
 
-    The arguments must be plain data or models. Random numbers are seeded from the key, so order and resume change nothing.
+
+def _inner(value: Any) -> Iterator[Any]:
+    """A value and all that it holds."""
+    yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
+        yield from _inner(inner)
+
+
+def _texts(value: Any) -> set[str]:
+    return {inner for inner in _inner(value) if isinstance(inner, str)}
+
+
+def _methods(task: Task, arguments: dict[str, Any]) -> list[Any]:
+    """What techniques call through the task. Its augmentation counts unless no recipe uses it."""
+    recipes = [value for value in _inner(arguments) if isinstance(value, Recipe)]
+    augments = task.augment is not None and (not recipes or any(recipe.augment for recipe in recipes))
+    return [task.kind, task.metric, *([task.augment] if augments else [])]
+
+
+def network_code(*networks: nn.Module) -> list[str]:
+    """Roots for `source_key.closure`: the classes of all layers, whose methods are called through a network, and the functions
+    that build it again.
     """
-    key = cache_key(fn, model, task, args, kwargs)
-    path = store_dir() / f"{key}.pt"
-    if not path.exists():
-        with FileLock(path.with_suffix(".lock")):  # two notebooks at once ask for the same baseline: one trains it
-            if not path.exists():
-                seed_all(int(key[:8], 16))
-                started = time.perf_counter()
-                result = fn(model, task, *args, **kwargs)
-                save(result, path, history=getattr(result, "history", []), key=key, seconds=time.perf_counter() - started)
-    return load(path)
+    layers = {type(module) for network in networks for module in network.modules()}
+    builders = [MODELS[network.spec["model"]] for network in networks if not is_path(network.spec["model"])]
+    wrappers = [WRAPPERS[wrapper["name"]] for network in networks for wrapper in network.spec["wrappers"]]
+    return sorted({f"{layer.__module__}:{layer.__qualname__.split('.')[0]}" for layer in layers} | {*builders, *wrappers})
+
+
+def _network(network: nn.Module) -> list[Any]:
+    """A network with its weights; one of the user's own with the files that it is made of."""
+    name = network.spec["model"]
+    return [network.spec, weights_hash(network), user_source(name) if is_path(name) else {}]
