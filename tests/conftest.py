@@ -4,6 +4,7 @@ import os
 import tempfile
 
 import pytest
+from hypothesis import settings
 
 _home = tempfile.TemporaryDirectory(prefix="edgebook-tests-")
 os.environ |= {
@@ -11,6 +12,10 @@ os.environ |= {
     "EDGEBOOK_REPORTS": f"{_home.name}/reports",
     "EDGEBOOK_LOCK": f"{_home.name}/lock",
 }
+
+# neither chance nor the machine's speed decides whether a test passes
+settings.register_profile("tests", deadline=None, derandomize=True)
+settings.load_profile("tests")
 
 import torch  # noqa: E402
 

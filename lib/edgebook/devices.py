@@ -11,8 +11,8 @@ import psutil
 import yaml
 
 from edgebook.errors import BadInput
-from edgebook.registry import pick
 from edgebook.paths import DEVICES
+from edgebook.registry import pick
 
 NEEDED = ("runtimes", "flash_bytes", "ram_bytes", "source")
 

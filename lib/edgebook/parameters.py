@@ -60,40 +60,43 @@ class Param:
         return sorted(resolve(self.choices)) if self.choices else []
 
 
-_MODELS, _RUNTIMES, _PRUNE = "edgebook.models:MODELS", "edgebook.runtimes.base:RUNTIMES", "edgebook.compress.prune"
+MODELS = "edgebook.models:MODELS"
+RUNTIMES = "edgebook.runtimes.base:RUNTIMES"
 
 PARAMS: dict[str, Param] = {
     "run": Param(RunName, "name of the run: the folder under reports/"),
     "task": Param(str, "data set, or a path to your .npz", choices="edgebook.tasks:TASKS", takes_path=True),
-    "model": Param(str, "architecture, or path/to/file.py:function", choices=_MODELS, takes_path=True),
+    "model": Param(str, "architecture, or path/to/file.py:function", choices=MODELS, takes_path=True),
     "model_shape": Param(dict[str, Any], "arguments of the model's builder"),
     "seed": Param(Natural, "seed of training and of every random choice"),
     "device": Param(Literal["auto", "cpu", "cuda", "mps"], "where training runs"),
     "train_threads": Param(Count, "threads of training", "cores"),
     "threads": Param(Count, "threads of the runtimes", "cores"),
-    "runtimes": Param(Names, "runtimes that files are made for", choices=_RUNTIMES),
+    "runtimes": Param(Names, "runtimes that files are made for", choices=RUNTIMES),
     "batch_sizes": Param(list[Count], "items per call, one file for each size; the first is compared with", "items"),
     "measure_s": Param(Positive, "time spent timing a file", "s"),
     "baseline_recipe": Param(BASELINE_RECIPE, "how the baseline is trained"),
     "finetune_recipe": Param(RECIPE, "fine-tuning after compression; other fields as the baseline's"),
     "distill_recipe": Param(RECIPE, "the student's training, distilled and alone; other fields as the baseline's"),
     "qat_recipe": Param(RECIPE, "training with rounding in the loop; other fields as the baseline's"),
-    "importances": Param(Names, "how channels are ranked for removal", choices=f"{_PRUNE}:IMPORTANCES"),
+    "importances": Param(Names, "how channels are ranked for removal", choices="edgebook.compress.prune:IMPORTANCES"),
     "pruning_ratios": Param(list[Ratio], "share of every layer's channels to remove"),
     "scope": Param(Literal["uniform", "global", "isomorphic"], "channels ranked per layer, over all, or over similar layers"),
     "macs_ratios": Param(list[Ratio], "share of the multiply-accumulates to remove"),
     "n_steps": Param(Count, "pruning steps, with fine-tuning after each"),
     "scan_ratios": Param(several(Ratio), "share of one layer's channels removed at a time"),
     "latency_ratios": Param(list[OpenRatio], "share of the baseline's latency that latency-aware pruning may leave"),
-    "latency_runtime": Param(str, "runtime whose latency is reduced", choices=_RUNTIMES),
-    "latency_cost": Param(str, "what latency-aware pruning keeps low per time saved", choices=f"{_PRUNE}:COSTS"),
+    "latency_runtime": Param(str, "runtime whose latency is reduced", choices=RUNTIMES),
+    "latency_cost": Param(str, "what latency-aware pruning keeps low per time saved", choices="edgebook.compress.prune:COSTS"),
     "latency_tune_items": Param(Natural, "items that a candidate is trained on before it is judged; 0: none", "items"),
     "equal_latency_scopes": Param(
         list[Literal["uniform", "global"]], "controls of latency-aware pruning at equal latency: per layer, or one ranking"
     ),
     "hidden_ratios": Param(several(Ratio), "share of the hidden units to remove"),
-    "hidden_importances": Param(Names, "how hidden units are ranked for removal", choices=f"{_PRUNE}:HIDDEN_IMPORTANCES"),
-    "regularizers": Param(list[str], "sparse learning before pruning", choices=f"{_PRUNE}:REGULARIZERS"),
+    "hidden_importances": Param(
+        Names, "how hidden units are ranked for removal", choices="edgebook.compress.prune:HIDDEN_IMPORTANCES"
+    ),
+    "regularizers": Param(list[str], "sparse learning before pruning", choices="edgebook.compress.prune:REGULARIZERS"),
     "reg": Param(Positive, "strength of sparse learning, added to the gradients"),
     "sparsities": Param(several(Ratio), "share of the weights set to zero, rising"),
     "sparsity_scope": Param(Literal["global", "layer"], "weights ranked over the whole network, or in every layer"),
@@ -128,7 +131,7 @@ PARAMS: dict[str, Param] = {
         "what is done to the float network before it gets one scale per layer",
         choices="edgebook.compress.quantize:REPAIRS",
     ),
-    "student": Param(str, "architecture of the student, or path/to/file.py:function", choices=_MODELS, takes_path=True),
+    "student": Param(str, "architecture of the student, or path/to/file.py:function", choices=MODELS, takes_path=True),
     "student_shape": Param(dict[str, Any], "arguments of the student's builder"),
     "temperatures": Param(several(Positive), "softens the outputs of teacher and student (Hinton et al. 2015)"),
     "soft_weight": Param(Share, "weight of the teacher's outputs in the loss; the labels get the rest"),

@@ -41,6 +41,7 @@ FAMILIES = {
     "fuse": Family("fused", "#4c5fb0"),
     "stream": Family("one step per call", "#4cb09a"),
     "adapt": Family("adapted on the device", "#b04c5f"),
+    "finetune": Family("trained longer", "#6b7f8c"),
     "scratch": Family("trained from scratch", "#8c8c8c"),
     "file": Family("file as given", "#b07d4c"),
 }

@@ -29,12 +29,70 @@ def test_how_a_notebook_reads(path):
     assert book.cells[-1].cell_type == "markdown", "a notebook ends with what the figure shows"
     assert sum("parameters" in cell.metadata.get("tags", []) for cell in code) == 1
     assert len(code) <= 12
+    assert set(book.metadata["edgebook"]["reads"]) <= {"data", "rows", "devices"}
     for cell in code:
         lines = len(cell.source.splitlines())
         assert lines <= 10 or "parameters" in cell.metadata.get("tags", []), cell.source
         kinds = {type(node) for node in ast.walk(ast.parse(cell.source))}
         assert not kinds & {ast.FunctionDef, ast.ClassDef, ast.Lambda}
         assert "!pip" not in cell.source
+
+
+def blocks_of(tree):
+    """Every `with version(...)` of a notebook's code."""
+    withs = [node for node in ast.walk(tree) if isinstance(node, ast.With)]
+    calls = [(block, block.items[0].context_expr) for block in withs]
+    return [block for block, call in calls if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "version"]
+
+
+def names(node, context):
+    """(name, line) of every name that is stored or loaded under a node."""
+    return [(n.id, n.lineno) for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, context)]
+
+
+def leaked(tree):
+    """Names that a version's block assigns and that are read where the block may have failed before: elsewhere, or earlier in the
+    same block (left over from the round of a loop before).
+    """
+    found, blocks = [], blocks_of(tree)
+    body_of = {id(n): block for block in blocks for statement in block.body for n in ast.walk(statement)}
+    for block in blocks:
+        stored = {}
+        for statement in block.body:
+            for name, line in names(statement, ast.Store):
+                stored[name] = min(line, stored.get(name, line))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in stored:
+                reader = body_of.get(id(node))
+                inside = reader is block and node.lineno > stored[node.id]
+                assigns_itself = reader not in (None, block) and any(
+                    name == node.id and line < node.lineno for part in reader.body for name, line in names(part, ast.Store)
+                )
+                if not (inside or assigns_itself):
+                    found.append((node.id, node.lineno))
+    return found
+
+
+@pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.stem)
+def test_a_version_reads_what_another_one_made_only_through_its_model(path):
+    """`other.model` raises when the other version failed; a bare variable would hold what an earlier one left there."""
+    code = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert leaked(ast.parse("\n".join(code))) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "names_leaked"),
+    [
+        ("with version(nb) as v:\n    cut = f()\n    v.model = g(cut)", []),
+        ("with version(nb) as v:\n    cut = f()\nwith version(nb) as w:\n    w.model = g(cut)", ["cut"]),
+        ("with version(nb) as v:\n    cut = f()\nwith version(nb) as w:\n    cut = f()\n    w.model = g(cut)", []),
+        ("cut = net\nfor r in rs:\n    with version(nb) as v:\n        cut = f(cut)\n        v.model = cut", ["cut"]),
+        ("with version(nb) as v:\n    v.model = f()\nwith version(nb) as w:\n    w.model = g(v.model)", []),
+        ("with version(nb) as v:\n    cut = f()\nprint(cut)", ["cut"]),
+    ],
+)
+def test_the_rule_finds_what_it_should(body, names_leaked):
+    assert [name for name, _ in leaked(ast.parse(body))] == names_leaked
 
 
 def edgebook(folder, *arguments):

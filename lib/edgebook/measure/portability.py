@@ -187,7 +187,9 @@ def clipped_conv(x, x_zero, w, w_zero, scale, bias, clip: bool, attributes: dict
         kernel = (1, *w.shape[2:]) if flat else tuple(w.shape[2:])
         for g, (part, rows) in enumerate(zip(wide.chunk(groups, 1), w.chunk(groups, 0), strict=True)):
             patches = F.unfold(part, kernel, dilation=dilations, stride=strides)  # (n, c * k, places)
-            patches = patches.unflatten(1, (part.shape[1], -1)).permute(2, 1, 0, 3).flatten(0, 1).flatten(1)  # (k * c, n * places)
+            patches = (
+                patches.unflatten(1, (part.shape[1], -1)).permute(2, 1, 0, 3).flatten(0, 1).flatten(1)
+            )  # (k * c, n * places)
             change = clipped_away(patches, rows.flatten(2).transpose(1, 2).flatten(1))
             out = sums[:, g * len(rows) : (g + 1) * len(rows)]
             out += change.unflatten(1, (len(x), -1)).transpose(0, 1).reshape(out.shape)

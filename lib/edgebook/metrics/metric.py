@@ -38,3 +38,4 @@ class Metric:
     unit: str = "%"  # of the shown score
     difference_unit: str = "points"
     decimals: int = 1  # of the shown score
+    perfect: float = 1.0  # score of predictions without an error

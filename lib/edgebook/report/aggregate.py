@@ -1,32 +1,25 @@
-"""Several seeds of one point become one row: means, spread and the interval over seeds."""
+"""Rows -> fewer rows: one for each file, and one for several seeds of a point, with means and intervals over seeds."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from edgebook.metrics import intervals as stats
+from edgebook.metrics import intervals, verdicts
+from edgebook.report.format import margin
+from edgebook.rows import Row
 
-Row = dict[str, Any]
 POINT = ("task", "model", "point_id", "runtime", "precision", "device", "threads", "batch_size")
-FILE = ("task", "model", "family", "runtime", "precision", "device", "threads", "batch_size", "seed")
+FILE = ("task", "model", "role", "family", "runtime", "precision", "device", "threads", "batch_size", "seed")
+SESSION = ("task", "model", "session", "device", "threads", "batch_size")
 MEANS = (
-    "val_score",
-    "fidelity",
-    "agreement",
-    "n_params",
-    "macs",
-    "size_bytes",
-    "size_zip_bytes",
-    "size_packed_bytes",
-    "arena_bytes",
-    "rss_bytes",
-    "latency_ms_p90",
-    "latency_ms_est",
-    "compression_ratio",
-    "duration_s",
+    *("val_score", "fidelity", "agreement", "n_params", "macs", "size_bytes", "size_zip_bytes", "size_packed_bytes"),
+    *("arena_bytes", "rss_bytes", "latency_ms_p90", "latency_ms_est", "compression_ratio", "duration_s"),
 )
-EXTRA_MEANS = ("macro_f1", "worst_class_accuracy", "calibration_error", "int8_nodes", "int8_time", "portability", "disturbed")
+EXTRA_MEANS = (
+    *("val_delta", "val_delta_lo", "val_delta_hi", "macro_f1", "worst_class_accuracy", "calibration_error"),
+    *("int8_nodes", "int8_time", "portability", "disturbed", "vs_torch", "vs_onnx"),
+)
 ENDS = {
     "score": ("score_lo", "score_hi"),
     "delta": ("delta_lo", "delta_hi"),
@@ -54,82 +47,99 @@ def grouped(rows: list[Row], keys: tuple[str, ...]) -> dict[tuple, list[Row]]:
     return groups
 
 
-def files(rows: list[Row]) -> list[Row]:
-    """One row a file and setting: a figure of 90_compare replaces the earlier ones of the same file.
+def is_float_baseline(row: Row) -> bool:
+    """Whether this is a float file of the network as it was trained, also in a runtime that is shown for reference only."""
+    return row["family"] == "baseline" and row["precision"] == "fp32" and row["role"] in ("baseline", "reference")
 
-    90_compare measures the front's files together in one session; a baseline is measured again in every session."""
-    chosen: dict[tuple, Row] = {}
+
+def is_own_baseline(row: Row) -> bool:
+    """Whether this row is what the others are compared with: it is not compared with itself."""
+    return row["row_id"] == row["baseline_id"] or is_float_baseline(row)
+
+
+def files(rows: list[Row]) -> list[Row]:
+    """One row for each file and setting, in order of appearance: of several, the one that was measured again last (its parent
+    is a row of the same file, and its session holds all finalists), else the first.
+    """
+    groups: dict[tuple, list[Row]] = {}
     for row in rows:
-        same = row["row_id"] if row["status"] != "ok" else (row.get("sha256") or row.get("point_id") or row["row_id"])
-        key = (*(row.get(name) for name in FILE), same)
-        if key not in chosen or row.get("notebook") == "90_compare":
-            chosen[key] = row
-    return list(chosen.values())
+        file = row["row_id"] if row["status"] != "ok" else (row["sha256"] or row["point_id"] or row["row_id"])
+        groups.setdefault((*(row[key] for key in FILE), file), []).append(row)
+    return [_latest(group) for group in groups.values()]
+
+
+def _latest(group: list[Row]) -> Row:
+    ids = {row["row_id"] for row in group}
+    again = [row for row in group if row["parent_id"] in ids and row["parent_id"] != row["row_id"]]
+    return again[-1] if again else group[0]
 
 
 def with_references(rows: list[Row]) -> list[Row]:
     """The rows with `extra.vs_torch` and `extra.vs_onnx`: times faster than eager PyTorch and than ONNX Runtime fp32.
 
-    Only where those were timed in the same session, on the same device and threads."""
-    where = ("task", "model", "session", "device", "threads", "batch_size")
-    lines = [row for row in ok(rows) if row["family"] == "baseline" and row["precision"] == "fp32" and row["latency_ms_p50"]]
-    times = {(row["runtime"], *(row[key] for key in where)): row["latency_ms_p50"] for row in lines}
-    found = []
-    for row in rows:
-        known = {name: times.get((name, *(row[key] for key in where))) for name in ("torch", "onnx")}
-        ratios = {f"vs_{name}": time / row["latency_ms_p50"] for name, time in known.items() if time and row["latency_ms_p50"]}
-        found.append({**row, "extra": {**(row["extra"] or {}), **ratios}} if row["session"] else row)
-    return found
+    Only where those were timed in the same session, on the same device and threads.
+    """
+    times = {
+        (row["runtime"], *(row[key] for key in SESSION)): row["latency_ms_p50"] for row in ok(rows) if is_float_baseline(row)
+    }
+    return [{**row, "extra": {**(row["extra"] or {}), **_ratios(row, times)}} if row["session"] else row for row in rows]
+
+
+def _ratios(row: Row, times: dict[tuple, float | None]) -> dict[str, float]:
+    """How much faster a row's file is than the references that were timed in its session."""
+    references = {name: times.get((name, *(row[key] for key in SESSION))) for name in ("torch", "onnx")}
+    return {f"vs_{name}": ms / row["latency_ms_p50"] for name, ms in references.items() if ms and row["latency_ms_p50"]}
 
 
 def merge(rows: list[Row]) -> list[Row]:
     """Rows with several seeds of one point x runtime x precision merged; all others as they are, in order.
 
-    A merged row holds means, intervals over seeds, and `extra.n_seeds`, `extra.score_sd`."""
+    A merged row holds means, intervals over seeds, and `extra.n_seeds`, `extra.score_sd`.
+    """
     merged = []
     for key, group in grouped(rows, POINT).items():
-        good = ok(group)
-        several = key[2] is not None and len({row["seed"] for row in good}) > 1
-        merged += [_mean_row(good), *(row for row in group if row["status"] != "ok")] if several else group
+        measured = ok(group)
+        several = key[POINT.index("point_id")] is not None and len({row["seed"] for row in measured}) > 1
+        merged += [_mean_row(measured), *(row for row in group if row["status"] != "ok")] if several else group
     return merged
 
 
 def _mean_row(group: list[Row]) -> Row:
-    """One row for several seeds."""
-    row = {**group[0], "seed": None, "extra": {**(group[0]["extra"] or {}), "n_seeds": len(group)}}
-    for name in MEANS:
-        row[name] = _mean(group, name)
-    for name in EXTRA_MEANS:
-        row["extra"] |= {name: _mean([one["extra"] or {} for one in group], name)} if name in row["extra"] else {}
-    row["extra"].pop("mcnemar_p", None)  # of one seed's files, it says nothing of the others
-    if "flags" in row["extra"]:  # said of the point only when true of every seed
-        lists = [(one["extra"] or {}).get("flags", []) for one in group]
-        row["extra"]["flags"] = [flag for flag in lists[0] if all(flag in one for one in lists)]
-    for name in [key for key in row["extra"] if key.startswith("vs_")]:
-        row["extra"][name] = _mean([one["extra"] for one in group], name)
+    """One row for several seeds. What belongs to one seed's file alone (McNemar's p, the path) is no part of it."""
+    row = {**group[0], "seed": None, **{name: _mean([row[name] for row in group]) for name in MEANS}}
+    row["extra"] = _mean_extra([row["extra"] or {} for row in group])
     for name, (low, high) in ENDS.items():
-        over = _over_seeds([one[name] for one in group], log=name == "speedup")
-        row[name], row[low], row[high] = over["mean"], over["lo"], over["hi"]
+        over = _over_seeds([row[name] for row in group], log=name == "speedup")
+        row |= {name: over["mean"], low: over["lo"], high: over["hi"]}
         row["extra"][f"{name.removesuffix('_ms_p50')}_sd"] = over["sd"]
     if row["delta_lo"] is not None:
-        row["verdict"] = stats.verdict(row["delta_lo"], row["delta_hi"])
-    if row["speedup_lo"] is not None:
-        unstable = any(one["speed_verdict"] == "unstable" for one in group)
-        row["speed_verdict"] = "unstable" if unstable else stats.speed_verdict(row["speedup_lo"], row["speedup_hi"])
+        row["verdict"] = verdicts.verdict(row["delta_lo"], row["delta_hi"], margin(row))
+    if row["speedup_lo"] is not None and row["speed_verdict"] is not None:
+        unstable = any(one_seed["speed_verdict"] == "unstable" for one_seed in group)
+        row["speed_verdict"] = "unstable" if unstable else verdicts.speed_verdict(row["speedup_lo"], row["speedup_hi"])
     return row
+
+
+def _mean_extra(extras: list[dict[str, Any]]) -> dict[str, Any]:
+    """`extra` of the first seed with means over all where there are some; a flag stays when every seed has it."""
+    extra = {name: content for name, content in extras[0].items() if name != "mcnemar_p"} | {"n_seeds": len(extras)}
+    extra |= {name: _mean([other.get(name) for other in extras]) for name in EXTRA_MEANS if name in extra}
+    if "flags" in extra:
+        extra["flags"] = [flag for flag in extra["flags"] if all(flag in other.get("flags", []) for other in extras)]
+    return extra
 
 
 def _over_seeds(values: list[float | None], *, log: bool) -> dict[str, Any]:
     """mean, sd, lo, hi of the values there are; of ratios, in their logarithm."""
-    known = [one for one in values if one is not None]
-    if not known:
+    present = [value for value in values if value is not None]
+    if not present:
         return dict.fromkeys(("mean", "sd", "lo", "hi"))
     if not log:
-        return stats.over_seeds(known)
-    over = stats.over_seeds([math.log(one) for one in known])
+        return intervals.over_seeds(present)
+    over = intervals.over_seeds([math.log(value) for value in present])
     return {key: over[key] if key == "sd" or over[key] is None else math.exp(over[key]) for key in ("mean", "sd", "lo", "hi")}
 
 
-def _mean(group: list[Row], name: str) -> float | None:
-    values = [row[name] for row in group if row.get(name) is not None]
-    return sum(values) / len(values) if values else None
+def _mean(values: list[float | None]) -> float | None:
+    present = [value for value in values if value is not None]
+    return sum(present) / len(present) if present else None

@@ -1,58 +1,58 @@
-"""Rows -> two small tables behind the big one: what hides in an accuracy, and where a file's time goes."""
+"""Rows -> two small tables behind the big one: what hides in a score, and where a file's time goes."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import pandas as pd
 
-from edgebook.report import format as words
+from edgebook.report import format as fmt
 from edgebook.report.aggregate import ok, value
-
-Row = dict[str, Any]
+from edgebook.report.columns import columns_of
+from edgebook.rows import Row
 
 
 def quality(rows: list[Row]) -> pd.DataFrame:
-    """One line a file: accuracy, macro-F1, the worst class (all in %), calibration error in points, agreement with the
-    float baseline in %, and McNemar's exact p against it. Text; empty where not known.
+    """One line per file: its score, macro-F1 and the worst class (in %), calibration error in points, agreement with the float
+    baseline in %, and McNemar's exact p against it. Text; a column that no row has is left out.
     """
-    return _table(rows, {
-        "accuracy, %": lambda row: words.score(row["score"]),
-        "macro-F1, %": lambda row: words.score(value(row, "extra.macro_f1")),
-        "worst class, %": lambda row: words.score(value(row, "extra.worst_class_accuracy")),
-        "calibration error, points": lambda row: words.score(value(row, "extra.calibration_error")),
-        "same answers as the baseline, %": lambda row: words.score(row["agreement"]),
-        "McNemar p": lambda row: _probability(value(row, "extra.mcnemar_p")),
-    })  # fmt: skip
+    score = columns_of(ok(rows))[0]
+    head = f"{score.head}, {score.unit}" if score.unit else score.head
+    shares = {
+        "macro-F1, %": "extra.macro_f1",
+        "worst class, %": "extra.worst_class_accuracy",
+        "calibration error, points": "extra.calibration_error",
+        "same predictions as the baseline, %": "agreement",
+    }
+    columns = {name: (lambda row, key=key: fmt.share(value(row, key))) for name, key in shares.items()}
+    return _table(rows, {head: score.main, **columns, "McNemar p": lambda row: _probability(value(row, "extra.mcnemar_p"))})
 
 
 def inside(rows: list[Row]) -> pd.DataFrame:
-    """One line a file: nodes that run, how many of them only quantize or dequantize, share of the others and of the time
-    in int8, the slowest layer, answers that stay on an x86 without VNNI. Times where the runtime tells them (ONNX).
+    """One line per file: nodes that run, how many of them only quantize or dequantize, share of the others and of the time
+    in int8, the slowest layer, predictions that stay on an x86 without VNNI. Times where the runtime tells them (ONNX).
     """
-    return _table(rows, {
-        "nodes": lambda row: _count(value(row, "extra.n_nodes")),
-        "(de)quantize": lambda row: _count(value(row, "extra.n_quantize")),
-        "nodes in int8, %": lambda row: words.score(value(row, "extra.int8_nodes")),
-        "time in int8, %": lambda row: words.score(value(row, "extra.int8_time")),
-        "slowest layer": _slowest,
-        "stays without VNNI, %": lambda row: words.score(value(row, "extra.portability")),
-    })  # fmt: skip
+    shares = {
+        "nodes in int8, %": "extra.int8_nodes",
+        "time in int8, %": "extra.int8_time",
+        "same predictions without VNNI, %": "extra.portability",
+    }
+    columns = {name: (lambda row, key=key: fmt.share(value(row, key))) for name, key in shares.items()}
+    counts = {"nodes": "extra.n_nodes", "(de)quantize": "extra.n_quantize"}
+    numbers = {name: (lambda row, key=key: fmt.count(value(row, key))) for name, key in counts.items()}
+    return _table(rows, {**numbers, **columns, "slowest layer": _slowest})
 
 
-def _table(rows: list[Row], columns: dict[str, Any]) -> pd.DataFrame:
-    who = {"version": words.name, "runtime": lambda row: row["runtime"], "format": lambda row: row["precision"] or ""}
-    return pd.DataFrame([{head: show(row) for head, show in (who | columns).items()} for row in ok(rows)])
+def _table(rows: list[Row], columns: dict[str, Callable[[Row], str]]) -> pd.DataFrame:
+    identity = {"version": fmt.name, "runtime": lambda row: row["runtime"], "format": lambda row: row["precision"] or ""}
+    frame = pd.DataFrame([{head: show(row) for head, show in (identity | columns).items()} for row in ok(rows)])
+    return frame.drop(columns=[head for head in columns if head in frame and (frame[head] == fmt.NONE).all()])
 
 
 def _slowest(row: Row) -> str:
     layers = value(row, "extra.slowest_layers")
-    return f"{layers[0]['op']} {words.digits(layers[0]['us'])} µs" if layers else words.NONE
-
-
-def _count(number: float | None) -> str:
-    return words.NONE if number is None else str(number)
+    return f"{layers[0]['op']} {fmt.digits(layers[0]['us'])} µs" if layers else fmt.NONE
 
 
 def _probability(p: float | None) -> str:
-    return words.NONE if p is None else f"{p:.3f}" if p >= 0.001 else "< 0.001"
+    return fmt.NONE if p is None else f"{p:.3f}" if p >= 0.001 else "< 0.001"

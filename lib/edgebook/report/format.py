@@ -1,36 +1,68 @@
-"""Figures as people read them: percent, points, kB, ms, and a verdict or a status in plain words."""
+"""Figures as people read them: a score in its metric's unit, kB, ms, a verdict or a status in plain words."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+
+from edgebook.metrics import METRICS, Metric
+from edgebook.metrics.verdicts import SCORE_MARGIN
+from edgebook.rows import Row
 
 NONE = "–"
-SHARES = ("accuracy", "balanced_accuracy", "f1", "macro_f1", "top1")  # scores in [0, 1], shown in percent
-REASONS = {
-    "failed": "failed",
-    "unsupported": "this target cannot run it",
-    "skipped": "skipped, the runtime is not installed here",
-}
+STATUS_TEXTS = {"failed": "failed", "unsupported": "this target cannot run it", "skipped": "skipped"}
 
 
-def is_share(metric: str | None) -> bool:
-    """Whether the score is a share of the items, shown in percent and its differences in points."""
-    return metric in SHARES or metric is None
+def metric(name: str | None) -> Metric:
+    """How a score is shown: the metric's record; for one that this version lacks, plain numbers with three decimals."""
+    return METRICS[name] if name in METRICS else _plain(name or "score")
 
 
-def score(value: float | None, metric: str | None = "accuracy") -> str:
-    """`92.2` (percent, without the sign) for a share, `0.922` for any other metric."""
+@lru_cache
+def _plain(name: str) -> Metric:
+    shown = {"scale": 1.0, "unit": "", "difference_unit": "", "decimals": 3}
+    return replace(next(iter(METRICS.values())), name=name, label=name.replace("_", " "), **shown)
+
+
+def score(value: float | None, metric_name: str | None, *, unit: bool = False) -> str:
+    """A score in its metric's unit: `92.2`, or `92.2 %` with `unit`."""
     if value is None:
         return NONE
-    return f"{100 * value:.1f}" if is_share(metric) else f"{value:.3f}"
+    shown = metric(metric_name)
+    return f"{value * shown.scale:.{shown.decimals}f}".replace("-", "−") + (f" {shown.unit}" if unit and shown.unit else "")
 
 
-def difference(value: float | None, metric: str | None = "accuracy") -> str:
-    """`+0.3` or `−0.3`, in points for a share."""
+def difference(value: float | None, metric_name: str | None, *, unit: bool = False) -> str:
+    """A difference of two scores with its sign: `+0.3`, or `−0.3 points` with `unit`; a zero has no sign."""
     if value is None:
         return NONE
-    shown = f"{100 * value:+.1f}" if is_share(metric) else f"{value:+.3f}"
-    return (shown if shown.strip("+-0.") else shown[1:]).replace("-", "−")  # no sign on a zero
+    shown = metric(metric_name)
+    text = f"{value * shown.scale:+.{shown.decimals}f}"
+    text = (text if text.strip("+-0.") else text[1:]).replace("-", "−")
+    return text + (f" {shown.difference_unit}" if unit and shown.difference_unit else "")
+
+
+def spread(value: float, metric_name: str | None) -> str:
+    """A standard deviation or a margin in the unit of differences, without a sign: `0.3`."""
+    shown = metric(metric_name)
+    return f"{value * shown.scale:.{shown.decimals}f}"
+
+
+def margin(row: Row) -> float:
+    """The difference of scores that does not matter: the row's, where it has none half a point."""
+    return SCORE_MARGIN if row["margin"] is None else row["margin"]
+
+
+def margin_text(row: Row) -> str:
+    """`0.5 points`: the margin in the unit of differences."""
+    unit = metric(row["metric"]).difference_unit
+    return spread(margin(row), row["metric"]) + (f" {unit}" if unit else "")
+
+
+def share(value: float | None) -> str:
+    """A share in percent, without the sign: `92.2`."""
+    return NONE if value is None else f"{100 * value:.1f}"
 
 
 def digits(value: float | None, count: int = 3) -> str:
@@ -44,12 +76,17 @@ def digits(value: float | None, count: int = 3) -> str:
     return f"{value:.{decimals}f}"
 
 
+def count(value: float | None) -> str:
+    """A whole number in groups of three: `1 204`."""
+    return NONE if value is None else f"{value:,.0f}".replace(",", " ")
+
+
 def kilobytes(n_bytes: float | None) -> str:
     """Bytes in kB (1000 bytes), one decimal below 100: `42.3`, `1 204`."""
     if n_bytes is None:
         return NONE
     kb = n_bytes / 1000
-    return f"{kb:.1f}" if kb < 100 else f"{kb:,.0f}".replace(",", " ")
+    return f"{kb:.1f}" if kb < 100 else count(kb)
 
 
 def size(n_bytes: float | None) -> str:
@@ -71,12 +108,12 @@ def speed(value: float | None) -> str:
     return times(value, 2)
 
 
-def interval(low: float | None, high: float | None, show: Any) -> str:
+def interval(low: float | None, high: float | None, show: Callable[[float], str]) -> str:
     """`91.7–92.7`, with `to` between signed numbers; empty when an end is missing."""
     if low is None or high is None:
         return ""
-    low, high = show(low), show(high)
-    return f"{low} to {high}" if low[0] in "+−" or high[0] in "+−" else f"{low}–{high}"
+    first, last = show(low), show(high)
+    return f"{first} to {last}" if first[0] in "+−" or last[0] in "+−" else f"{first}–{last}"
 
 
 def with_interval(middle: str, around: str) -> str:
@@ -84,18 +121,32 @@ def with_interval(middle: str, around: str) -> str:
     return f"{middle} ({around})" if around else middle
 
 
-def reason(row: dict[str, Any]) -> str:
+def score_interval(row: Row) -> str:
+    """The score's interval in the unit of scores: `91.7–92.7`."""
+    return interval(row["score_lo"], row["score_hi"], lambda end: score(end, row["metric"]))
+
+
+def difference_interval(row: Row) -> str:
+    """The interval of the difference from the baseline: `−0.8 to +0.1`."""
+    return interval(row["delta_lo"], row["delta_hi"], lambda end: difference(end, row["metric"]))
+
+
+def reason(row: Row) -> str:
     """Why this row has no figures: `failed: <error>`; empty for an ok row."""
     if row["status"] == "ok":
         return ""
-    why = REASONS.get(row["status"], row["status"])
-    error = " ".join(str(row["error"]).split()) if row.get("error") else ""
-    return f"{why}: {error}" if error else why
+    error = " ".join(str(row["error"]).split()) if row["error"] else ""
+    return ": ".join(part for part in (STATUS_TEXTS.get(row["status"], row["status"]), error) if part)
 
 
-def name(row: dict[str, Any]) -> str:
+def name(row: Row) -> str:
     """What people call this version: its label, else its method."""
-    return str(row.get("label") or row.get("method") or row.get("point_id") or row.get("row_id") or "unnamed")
+    return str(row["label"] or row["method"] or row["point_id"] or row["row_id"] or "unnamed")
+
+
+def where(row: Row, separator: str = ", ") -> str:
+    """Runtime and number format, as far as they are known: `litert, int8-static`."""
+    return separator.join(part for part in (row["runtime"], row["precision"]) if part)
 
 
 def parameter(key: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from edgebook.errors import Unsupported
@@ -29,3 +30,10 @@ def require(name: str, quant: Quant, options: Options) -> None:
         if precision not in precisions:
             listed, given = ", ".join(precisions) or "no other precision", f"{pattern}: {precision}"
             raise Unsupported(f"{name} has {listed} for layers of {quant.precision}, not {given}", code="algorithm")
+
+
+def require_matches(name: str, quant: Quant, layers: list[str]) -> None:
+    """Raises Unsupported (code `algorithm`) for a pattern of `per_layer` that matches none of the layers' names."""
+    for pattern, _ in quant.per_layer:
+        if not any(re.search(pattern, layer) for layer in layers):
+            raise Unsupported(f"{name}: {pattern!r} matches no layer; there are {', '.join(layers)[:200]}", code="algorithm")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from edgebook.tasks.task import Task
 from edgebook.tasks.augment import shift
 from edgebook.tasks.splits import split_validation, stratified_mask
+from edgebook.tasks.task import Task
 
 
 def digits() -> Task:

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
+
+from edgebook.tasks.task import draw_items
 
 SPLIT_SEED = 20260101  # not the run's: seeds would otherwise compare models on different items
 
 
-def stratified_mask(y: torch.Tensor, n: int, *, seed: int = SPLIT_SEED) -> torch.Tensor:
-    """A bool mask (len(y),) with exactly `n` random items set, every class in its share of `y` give or take one."""
-    shuffled = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
-    by_class = shuffled[torch.argsort(y[shuffled], stable=True)]
-    evenly = ((torch.arange(n) + 0.5) * (len(y) / n)).long()  # equal steps through the classes take equal shares
+def stratified_mask(y: Tensor, n: int, *, seed: int = SPLIT_SEED) -> Tensor:
+    """A bool mask (len(y),) with exactly `n` items set, spread evenly over the targets.
+
+    Items are taken in equal steps through the targets in order, random among equal ones: each class gets its share of `n` give
+    or take one, and values are covered from the smallest to the largest. Items with several targets, such as pixels, are
+    ordered by their mean.
+    """
+    order = y if y.ndim == 1 else y.flatten(1).double().mean(1)
+    shuffled = draw_items(len(y), len(y), seed)
+    by_target = shuffled[torch.argsort(order[shuffled], stable=True)]
+    evenly = ((torch.arange(n) + 0.5) * (len(y) / n)).long()
     mask = torch.zeros(len(y), dtype=torch.bool)
-    mask[by_class[evenly]] = True
+    mask[by_target[evenly]] = True
     return mask
 
 
 def split_validation(
-    x: torch.Tensor, y: torch.Tensor, *, fraction: float = 0.1, at_most: int = 5000
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    x: Tensor, y: Tensor, *, fraction: float = 0.1, at_most: int = 5000
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """x_train, y_train, x_val, y_val: `fraction` of the items (one at least, `at_most`) held out, order kept."""
     mask = stratified_mask(y, max(1, min(at_most, round(len(y) * fraction))))
     return x[~mask], y[~mask], x[mask], y[mask]

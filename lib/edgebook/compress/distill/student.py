@@ -1,20 +1,20 @@
-"""Distillation: a small student learns a big teacher's outputs beside the labels."""
+"""Distillation: a small student learns the outputs of a large teacher beside the labels."""
 
 from __future__ import annotations
 
 from torch import nn
 
-from edgebook.tasks import Task
-from edgebook.training.finetune import of_recipe, taught
-from edgebook.training.loop import train
+from edgebook.tasks.task import Task
+from edgebook.training.finetune import finetune
+from edgebook.training.recipe import Recipe
 
 
 def distill(
-    student: nn.Module, task: Task, *, teacher: nn.Module, temperature: float = 4.0, soft_weight: float = 0.5, **recipe
+    student: nn.Module, task: Task, recipe: Recipe, *, teacher: nn.Module, temperature: float = 4.0, soft_weight: float = 0.5
 ) -> nn.Module:
-    """A trained copy of the student; `recipe` goes to `train`, the loss is `taught`'s. soft_weight 0 is plain training.
+    """A trained copy of the student; `soft_weight` 0 is training on the labels alone.
 
-    Raises BadInput for a temperature of 0 or less, or a weight outside [0, 1]. Source: Hinton et al. 2015, section 2.
+    Raises BadInput for a temperature of 0 or less, or a weight outside [0, 1]. Source: Hinton et al. 2015, Distilling the
+    knowledge in a neural network, section 2.
     """
-    loss = taught(teacher, soft_weight=soft_weight, temperature=temperature, **of_recipe(recipe))
-    return train(student, task, loss=loss, **recipe)
+    return finetune(student, task, recipe, teacher=teacher, soft_weight=soft_weight, temperature=temperature)

@@ -1,68 +1,94 @@
-"""What pruning and its relatives share: which channels go together, by Torch-Pruning's dependency graph."""
+"""Which channels can only be removed together, by Torch-Pruning's dependency graph, and their removal."""
 
 from __future__ import annotations
 
 import copy
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch_pruning as tp
 from torch import Tensor, nn
 
-from edgebook.errors import BadInput
+from edgebook.compress.prune import SCOPES
+from edgebook.errors import BadInput, Unsupported
 from edgebook.models.macs import count_macs, count_params
 
-SCOPES = ("uniform", "global", "isomorphic")  # channels ranked in every layer, over all, over layers of like surroundings
-LAYERS = (nn.Conv1d, nn.Conv2d, nn.Linear)
+LAYERS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.Linear)
+Channels = dict[str, int]  # number of channels per group, by the name of the group's first layer
 
 
-def output_layer(model: nn.Module, example: torch.Tensor) -> nn.Module:
-    """The last layer with weights that runs: its outputs are the classes."""
-    last: list[nn.Module] = []
-    layers = [m for m in model.modules() if isinstance(m, LAYERS)]
-    hooks = [layer.register_forward_hook(lambda module, *_: last.append(module)) for layer in layers]
+@dataclass(frozen=True)
+class Ranking:
+    """The importance of every channel that can be removed, and what each group is connected to.
+
+    scores: group -> (channels,). surroundings: group -> the kinds of its layers; groups with the same text are alike.
+    """
+
+    scores: dict[str, Tensor]
+    surroundings: dict[str, str]
+
+    @property
+    def channels(self) -> Channels:
+        """How many channels each group has."""
+        return {name: len(score) for name, score in self.scores.items()}
+
+
+def output_layer(model: nn.Module, example: Tensor) -> nn.Module:
+    """The last layer with weights that runs: it gives the outputs."""
+    executed: list[nn.Module] = []
+    layers = [module for module in model.modules() if isinstance(module, LAYERS)]
+    hooks = [layer.register_forward_hook(lambda module, *_: executed.append(module)) for layer in layers]
     with torch.inference_mode():
         model.eval()(example)
     for hook in hooks:
         hook.remove()
-    return last[-1]
+    return executed[-1]
 
 
-def pruner(model: nn.Module, input_shape: tuple[int, ...], *, kind: type = tp.pruner.BasePruner, **arguments: Any):
-    """A Torch-Pruning pruner on this very model that leaves the outputs alone; the model's mode is put back."""
+def make_pruner(model: nn.Module, input_shape: tuple[int, ...], *, kind: type = tp.pruner.BasePruner, **arguments: Any) -> Any:
+    """A Torch-Pruning pruner of this very model that leaves the output layer alone; the model's mode is restored.
+
+    `arguments` go to the pruner's class. Raises Unsupported for a recurrent network.
+    """
     if any(isinstance(module, nn.RNNBase) for module in model.modules()):
-        raise BadInput("prune takes convolutions and dense layers; for a GRU or LSTM use compress.recurrent.prune_units")
+        reason = "channels of convolutions and dense layers are pruned; for a GRU or LSTM use prune_units (24_prune_recurrent)"
+        raise Unsupported(reason, code="structure")
     was_training, device = model.training, next(model.parameters()).device
     example = torch.zeros(1, *input_shape, device=device)
-    made = kind(model, example, ignored_layers=[output_layer(model, example)], **arguments)
+    pruner = kind(model, example, ignored_layers=[output_layer(model, example)], **arguments)
     model.train(was_training)
-    return made
+    return pruner
 
 
-def channel_groups(made) -> dict[str, Any]:
-    """Torch-Pruning's groups by the name of the layer that stands for each: channels that can only go together."""
-    names = {module: name for name, module in made.model.named_modules()}
-    found = made.DG.get_all_groups(ignored_layers=made.ignored_layers, root_module_types=made.root_module_types)
-    return {names[group[0].dep.target.module]: group for group in found}
+def channel_groups(pruner: Any) -> dict[str, Any]:
+    """Torch-Pruning's groups of channels that can only be removed together, by the name of each group's first layer."""
+    names = {module: name for name, module in pruner.model.named_modules()}
+    groups = pruner.DG.get_all_groups(ignored_layers=pruner.ignored_layers, root_module_types=pruner.root_module_types)
+    return {names[group[0].dep.target.module]: group for group in groups}
 
 
-def prunable(model: nn.Module, input_shape: tuple[int, ...]) -> dict[str, int]:
-    """Channels of every group that can be pruned, by the name of its first layer. The model stays as it is."""
-    made = pruner(model, input_shape, importance=tp.importance.RandomImportance())
-    return {name: len(group[0].idxs) for name, group in channel_groups(made).items()}
+def prunable(model: nn.Module, input_shape: tuple[int, ...]) -> Channels:
+    """The channels of every group that can be pruned. The model stays as it is."""
+    pruner = make_pruner(model, input_shape, importance=tp.importance.RandomImportance())
+    return {name: len(group[0].idxs) for name, group in channel_groups(pruner).items()}
 
 
-def remove(model: nn.Module, input_shape: tuple[int, ...], scores: dict[str, Tensor], kept: dict[str, int]) -> nn.Module:
-    """A copy in which every group has its `kept` most important channels."""
+def remove(model: nn.Module, input_shape: tuple[int, ...], ranking: Ranking, remaining: Channels) -> nn.Module:
+    """A copy, in eval mode, in which every group has its `remaining` most important channels."""
     smaller = copy.deepcopy(model)
-    layers = {smaller.get_submodule(name): name for name in kept}
-    # half a channel more than is kept: Torch-Pruning cuts n * (1 - ratio) down to a whole number
-    ratios = {layer: 1 - (kept[name] + 0.5) / len(scores[name]) for layer, name in layers.items()}
-    pruner(
-        smaller, input_shape, pruning_ratio=0.0, pruning_ratio_dict=ratios,
-        importance=lambda group: scores.get(layers.get(group[0].dep.target.module)),
-    ).step()  # fmt: skip
+    layers = {smaller.get_submodule(name): name for name in remaining}
+    # half a channel more than remains: Torch-Pruning rounds n * (1 - ratio) down to a whole number
+    ratios = {layer: 1 - (remaining[name] + 0.5) / ranking.channels[name] for layer, name in layers.items()}
+    pruner = make_pruner(
+        smaller,
+        input_shape,
+        pruning_ratio=0.0,
+        pruning_ratio_dict=ratios,
+        importance=lambda group: ranking.scores.get(layers.get(group[0].dep.target.module)),
+    )
+    pruner.step()
     smaller.zero_grad(set_to_none=True)
     return smaller.eval()
 
@@ -76,28 +102,29 @@ def check_rounding(round_to: int, scope: str = "uniform") -> None:
 
 
 def channels_to_keep(
-    scores: dict[str, Tensor], kinds: dict[str, str], whole: dict[str, int], ratio: float, scope: str, round_to: int
-) -> dict[str, int]:
-    """How many channels each group keeps when the share `ratio` of `whole` goes."""
+    ranking: Ranking, ratio: float, *, scope: str = "uniform", round_to: int = 1, original: Channels | None = None
+) -> Channels:
+    """How many channels each group keeps when the share `ratio` of `original` (None: of what there is) is removed."""
+    original = original or ranking.channels
     if scope == "uniform":
-        return rounded({name: (1 - ratio) * whole[name] for name in scores}, scores, round_to)
-    kept: dict[str, float] = {}
-    for kind in dict.fromkeys(kinds.values() if scope == "isomorphic" else [""]):
-        names = [name for name in scores if scope == "global" or kinds[name] == kind]
-        together = torch.cat([scores[name] for name in names]).sort(descending=True).values
-        n_kept = max(1, min(len(together), round((1 - ratio) * sum(whole[name] for name in names))))
-        kept |= {name: int((scores[name] >= together[n_kept - 1]).sum()) for name in names}
-    return rounded(kept, scores, round_to)
+        return round_channels({name: (1 - ratio) * original[name] for name in ranking.scores}, ranking.channels, round_to)
+    counts: dict[str, float] = {}
+    for kind in dict.fromkeys(ranking.surroundings.values() if scope == "isomorphic" else [""]):
+        names = [name for name in ranking.scores if scope == "global" or ranking.surroundings[name] == kind]
+        scores = torch.cat([ranking.scores[name] for name in names]).sort(descending=True).values
+        n_kept = max(1, min(len(scores), round((1 - ratio) * sum(original[name] for name in names))))
+        counts |= {name: int((ranking.scores[name] >= scores[n_kept - 1]).sum()) for name in names}
+    return round_channels(counts, ranking.channels, round_to)
 
 
-def rounded(kept: dict[str, float], scores: dict[str, Tensor], round_to: int) -> dict[str, int]:
-    """Each count at the nearest multiple (the lower of two), at least one multiple, at most what is there."""
-    nearest = {name: max(1, math.ceil(count / round_to - 0.5 - 1e-9)) * round_to for name, count in kept.items()}
-    return {name: min(count, len(scores[name])) for name, count in nearest.items()}
+def round_channels(counts: dict[str, float], available: Channels, round_to: int) -> Channels:
+    """Each count rounded to the nearest multiple of `round_to`, halves down: one multiple at least, at most what is available."""
+    nearest = {name: max(1, math.ceil(count / round_to - 0.5 - 1e-9)) * round_to for name, count in counts.items()}
+    return {name: min(count, available[name]) for name, count in nearest.items()}
 
 
 def obtained(model: nn.Module, dense: nn.Module, input_shape: tuple[int, ...]) -> dict[str, Any]:
-    """For a row's `extra`: the channels that every layer has now, and the shares of MACs and parameters that are gone."""
+    """For a row's `extra`: the channels of every layer, and the shares of the dense model's MACs and parameters removed."""
     widths = {name: _width(m) for name, m in model.named_modules() if isinstance(m, (*LAYERS, nn.RNNBase))}
     return {
         "channels": widths,

@@ -1,4 +1,4 @@
-"""What helps a net that few bits hurt, without training it: even channels, corrected biases."""
+"""What helps a network that one scale per layer hurts, without training it: channels of equal range, corrected biases."""
 
 from __future__ import annotations
 
@@ -9,60 +9,75 @@ from torch import Tensor, nn
 
 from edgebook import affine
 from edgebook.errors import BadInput, Unsupported
-from edgebook.models import batch_norm
-from edgebook.tasks.task import Task
+from edgebook.models.batch_norm import LAYERS, NORMS, foldable, folded_weights, following
+from edgebook.tasks.task import Task, draw_items
 from edgebook.training.loop import infer
 
 PASSED = (nn.ReLU, nn.Identity, nn.Dropout, nn.LeakyReLU)  # scaling a channel before them is scaling it behind them
+CHECKED_ITEMS = 32
+TOLERANCE = 1e-3  # of the largest output
 
 
 @torch.no_grad()
 def equalize(model: nn.Module, task: Task, *, rounds: int = 20) -> nn.Module:
-    """A copy that computes the same and whose channels have the same range on both sides of every ReLU between two layers.
+    """A copy that computes the same and whose channels have equal ranges on both sides of every ReLU between two layers.
 
-    A channel divided by s before a ReLU is multiplied by s behind it; s = sqrt(range before / range behind), batch norm
-    counted in. Raises Unsupported when no two layers are joined by a ReLU alone (ReLU6 clips, so it does not pass a
-    scale). Source: Nagel et al. 2019, Data-free quantization, equation 11.
+    A channel divided by s before a ReLU is multiplied by s after it; s = sqrt(range before / range after), with batch norm
+    folded in. That the outputs stay is checked on training items. Raises Unsupported when no two layers are joined by a ReLU
+    alone (ReLU6 clips, so it does not pass a scale), or when the outputs change (a module that is called twice).
+    Source: Nagel et al. 2019, Data-free quantization, equation 11.
     """
     net = copy.deepcopy(model).eval()
-    found = pairs(net)
-    if not found:
-        raise Unsupported("equalize: no two layers of this net are joined by a ReLU alone (ReLU6 does not pass a scale)")
+    joined = pairs(net)
+    if not joined:
+        reason = "equalize: no two layers of this network are joined by a ReLU alone (ReLU6 does not pass a scale)"
+        raise Unsupported(reason, code="structure")
     for _ in range(rounds):
-        scales = [_even_out(net, *pair) for pair in found]
-        if max((scale.log().abs().max().item() for scale in scales), default=0) < 1e-3:
+        scales = [_even_out(net, *pair) for pair in joined]
+        if max(scale.log().abs().max().item() for scale in scales) < 1e-3:
             break
+    _check_equal(model, net, task)
     return net
 
 
+def _check_equal(model: nn.Module, net: nn.Module, task: Task) -> None:
+    """Raises Unsupported when the two compute different outputs."""
+    x = task.x_train[:CHECKED_ITEMS]
+    before, after = infer(model, x), infer(net, x)
+    if (before - after).abs().max() > TOLERANCE * before.abs().max():
+        raise Unsupported("equalize: the outputs change, so a layer is used in a way that tracing missed", code="structure")
+
+
 def pairs(model: nn.Module) -> list[tuple[str, str | None, str]]:
-    """(layer, its batch norm or None, next layer) for every two layers joined by scale-passing modules alone."""
-    modules, found = dict(model.named_modules()), []
-    for name, path in batch_norm.following(model).items():
-        if not path or not isinstance(modules[path[-1]], batch_norm.LAYERS):
+    """(layer, its batch norm or None, next layer) for every two layers joined only by modules that pass a scale."""
+    modules, joined = dict(model.named_modules()), []
+    for name, path in following(model).items():
+        if not path or not isinstance(modules[path[-1]], LAYERS):
             continue
-        norm = path[0] if isinstance(modules[path[0]], batch_norm.NORMS) else None
+        norm = path[0] if isinstance(modules[path[0]], NORMS) else None
         between = path[1:-1] if norm else path[:-1]
-        if all(isinstance(modules[one], PASSED) for one in between):
-            found.append((name, norm, path[-1]))
-    return found
+        if all(isinstance(modules[inner], PASSED) for inner in between):
+            joined.append((name, norm, path[-1]))
+    return joined
 
 
 def _even_out(net: nn.Module, first: str, norm: str | None, second: str) -> Tensor:
     """Rescale one pair in place; the scales, (channels,)."""
-    before, behind, weights = net.get_submodule(first), net.get_submodule(second), batch_norm.folded_weights(net)
-    r1 = weights[first].abs().flatten(1).amax(1)
-    depthwise = getattr(behind, "groups", 1) > 1
-    w2 = weights[second]
-    r2 = w2.abs().flatten(1).amax(1) if depthwise else w2.abs().transpose(0, 1).flatten(1).amax(1)
-    if (depthwise and behind.groups != behind.in_channels) or len(r1) != len(r2):
+    before, after, weights = net.get_submodule(first), net.get_submodule(second), folded_weights(net)
+    ranges = weights[first].abs().flatten(1).amax(1)
+    groups = 1 if isinstance(after, nn.Linear) else after.groups
+    by_input = weights[second].abs() if groups > 1 else weights[second].abs().transpose(0, 1)
+    next_ranges = by_input.flatten(1).amax(1)
+    if (groups > 1 and groups != after.in_channels) or len(ranges) != len(next_ranges):
         return torch.ones(1)
-    s = torch.where((r1 > 0) & (r2 > 0), (r1 / r2.clamp(min=1e-12)).sqrt(), torch.ones_like(r1)).clamp(1e-3, 1e3)
-    for part in [net.get_submodule(norm)] if norm else [before]:
-        part.weight.div_(s.reshape(-1, *[1] * (part.weight.ndim - 1)))
-        if part.bias is not None:
-            part.bias.div_(s)
-    behind.weight.mul_(s.reshape(-1 if depthwise else 1, 1 if depthwise else -1, *[1] * (behind.weight.ndim - 2)))
+    both = (ranges > 0) & (next_ranges > 0)
+    s = torch.where(both, (ranges / next_ranges.clamp(min=1e-12)).sqrt(), torch.ones_like(ranges)).clamp(1e-3, 1e3)
+    scaled = net.get_submodule(norm) if norm else before
+    scaled.weight.div_(s.reshape(-1, *[1] * (scaled.weight.ndim - 1)))
+    if scaled.bias is not None:
+        scaled.bias.div_(s)
+    shape = (-1, 1) if groups > 1 else (1, -1)
+    after.weight.mul_(s.reshape(*shape, *[1] * (after.weight.ndim - 2)))
     return s
 
 
@@ -70,37 +85,41 @@ def _even_out(net: nn.Module, first: str, norm: str | None, second: str) -> Tens
 def correct_bias(
     model: nn.Module, task: Task, *, bits: int = 8, granularity: str = "tensor", n_items: int = 256, seed: int = 0
 ) -> nn.Module:
-    """A copy whose biases take back the mean error that rounding the (folded) weights causes, layer by layer, measured on
+    """A copy whose biases compensate the mean error that rounding the (folded) weights causes, layer by layer, measured on
     `n_items` training items. Raises BadInput without items. Source: Nagel et al. 2019, section 4.2 (empirical).
     """
     if n_items < 1:
-        raise BadInput(f"n_items: {n_items}; at least 1 item is needed")
-    net, behind = copy.deepcopy(model).eval(), dict(batch_norm.foldable(model))
-    order = torch.randperm(len(task.x_train), generator=torch.Generator().manual_seed(seed))
-    inputs, hooks = {}, []
-    for name, layer in net.named_modules():
-        if isinstance(layer, batch_norm.LAYERS):
-            hooks.append(layer.register_forward_pre_hook(lambda m, args, name=name: inputs.update({name: args[0]})))
-    infer(net, task.x_train[order[:n_items]], batch_size=n_items)
+        raise BadInput(f"n_items = {n_items}; allowed: 1 or more")
+    net, norm_of = copy.deepcopy(model).eval(), dict(foldable(model))
+    items = draw_items(len(task.x_train), n_items, seed)
+    inputs = _layer_inputs(net, task.x_train[items])
+    for name, w in folded_weights(model).items():
+        error = affine.round_trip(w, bits=bits, axis=0 if granularity == "channel" else None) - w
+        shift = _mean_output(net.get_submodule(name), error, inputs[name])
+        corrected = net.get_submodule(norm_of.get(name, name))
+        if corrected.bias is not None:
+            corrected.bias.sub_(shift)
+    return net
+
+
+def _layer_inputs(net: nn.Module, x: Tensor) -> dict[str, Tensor]:
+    """The input of every layer for the items `x`."""
+    inputs: dict[str, Tensor] = {}
+    layers = [(name, layer) for name, layer in net.named_modules() if isinstance(layer, LAYERS)]
+    hooks = [
+        layer.register_forward_pre_hook(lambda module, args, name=name: inputs.update({name: args[0].float()}))
+        for name, layer in layers
+    ]
+    infer(net, x, batch_size=len(x))
     for hook in hooks:
         hook.remove()
-    for name, w in batch_norm.folded_weights(model).items():
-        error = affine.round_trip(w, bits=bits, axis=0 if granularity == "channel" else None) - w
-        shift = _mean_output(net.get_submodule(name), error, inputs[name].float())
-        target = net.get_submodule(behind[name]) if name in behind else net.get_submodule(name)
-        if target.bias is not None:
-            target.bias.sub_(shift)
-    return net
+    return inputs
 
 
 def _mean_output(layer: nn.Module, weight: Tensor, x: Tensor) -> Tensor:
     """The layer's output with another weight and no bias, mean over all but the channels, (C,)."""
-    twin = copy.deepcopy(layer)
-    twin.weight.copy_(weight)
-    twin.bias = None
-    y = twin(x)
+    other = copy.deepcopy(layer)
+    other.weight.copy_(weight)
+    other.bias = None
+    y = other(x)
     return y.mean(0) if y.ndim == 2 else y.transpose(0, 1).flatten(1).mean(1)
-
-
-REPAIRS = {"correct_bias": correct_bias, "equalize": equalize}
-REPAIRED = {"correct_bias": "biases corrected", "equalize": "channels equalized"}  # what to call the network then

@@ -1,4 +1,4 @@
-"""Executed notebook -> one page, run folder -> index.html; both open offline and ask no other host for anything."""
+"""Executed notebook -> one page that opens offline and asks no other host for anything."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import Any
 import nbformat
 from nbconvert import HTMLExporter
 
+from edgebook import rows as rows_module
 from edgebook.errors import BadInput
-from edgebook.report.pages.index import TEMPLATES, index
+from edgebook.report.pages.index import TEMPLATES, machines, period, versions
 from edgebook.report.tables import STYLE
-from edgebook.rows import write_text_atomically
-
-__all__ = ["index", "page"]
+from edgebook.rows import Row
 
 WAITING = "edgebook: waiting for"  # said by the lock to who sits before the notebook; later it is no news
 LONGEST_STREAM = 20_000  # characters of one cell's printed text
@@ -29,20 +28,12 @@ CDN = (
 LIVE = ("application/vnd.jupyter.widget-view+json", "application/javascript")  # need a kernel or a CDN
 
 
-def page(
-    notebook_path: Path,
-    html_path: Path,
-    *,
-    title: str = "",
-    run: str = "",
-    execution: str = "",
-    home: str | None = "../index.html",
-    machine: Any = None,
-    versions: dict[str, str] | None = None,
-) -> Path:
+def page(notebook_path: Path, html_path: Path, *, rows: list[Row] | None = None, home: str | None = "../index.html") -> Path:
     """`html_path`, written: the executed notebook as one self-contained page, code folded, errors open.
 
-    `home` is the link back to the run's index, None for no link. Raises BadInput when there is no such notebook."""
+    rows: of this execution, for the run's name and the machine and versions in the footer; when None, those that lie in the
+    run's folder. home: the link back to the run's index, None for no link. Raises BadInput when there is no such notebook.
+    """
     notebook_path, html_path = Path(notebook_path), Path(html_path)
     if not notebook_path.is_file():
         raise BadInput(f"{notebook_path}: no such notebook")
@@ -56,19 +47,37 @@ def page(
     )
     exporter.register_filter("first_line", first_line)
     exporter.register_filter("has_error", has_error)
+    rows = _rows_beside(html_path) if rows is None else rows
     about = {
-        "title": title or heading(notebook) or notebook_path.stem,
-        "run": run,
+        "title": heading(notebook) or notebook_path.stem,
+        "run": next((row["run"] for row in rows if row["run"]), html_path.absolute().parent.parent.name),
         "home": home,
-        "execution": execution or notebook_path.stem,
-        "machine": machine_text(machine),
+        "execution": notebook_path.stem,
         "style": STYLE,
-        "versions": ", ".join(f"{name} {version}" for name, version in sorted((versions or {}).items())),
+        "footer": footer(rows),
     }
     resources = {"edgebook": about, "metadata": {"name": about["title"], "path": str(notebook_path.parent)}}
     text, _ = exporter.from_notebook_node(notebook, resources=resources)
-    write_text_atomically(html_path, closed(text))
+    rows_module.write_text_atomically(html_path, closed(text))
     return html_path
+
+
+def _rows_beside(html_path: Path) -> list[Row]:
+    """The rows of the page's execution, where its run's folder has some."""
+    file = html_path.parent.parent / "rows" / f"{html_path.stem}.jsonl"
+    return rows_module.read(file)[0] if file.is_file() else []
+
+
+def footer(rows: list[Row]) -> list[str]:
+    """Lines on who measured: when, on which machine, with which versions."""
+    commits = ", ".join(dict.fromkeys(row["commit"] for row in rows if row["commit"]))
+    texts = {
+        "Started": f"{period(rows)} UTC" if period(rows) else "",
+        "Measured on": "; ".join(machines(rows)),
+        "Versions": "; ".join(versions(rows)),
+        "Workbook at commit": commits,
+    }
+    return [f"{head}: {text}" for head, text in texts.items() if text]
 
 
 def _prepared(notebook: Any) -> Any:
@@ -95,9 +104,9 @@ def _alts(output: Any, cell: Any) -> dict[str, str]:
     alts = {}
     for kind in ("image/svg+xml", "image/png", "image/jpeg"):
         if kind in output.get("data", {}):
-            found = re.search(r"<title>(.*?)</title>", output.data[kind], re.DOTALL) if kind == "image/svg+xml" else None
-            known = output.metadata.get("alt") or cell.metadata.get("alt") or (found and found[1])
-            alts[kind] = str(known or f"Figure made by: {first_line(cell.source)}")
+            title = re.search(r"<title>(.*?)</title>", output.data[kind], re.DOTALL) if kind == "image/svg+xml" else None
+            text = output.metadata.get("alt") or cell.metadata.get("alt") or (title and title[1])
+            alts[kind] = str(text or f"Figure made by: {first_line(cell.source)}")
     return alts
 
 
@@ -111,12 +120,12 @@ def closed(text: str) -> str:
 def heading(notebook: Any) -> str:
     """The first markdown heading, without its marks; empty when there is none."""
     texts = (cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    found = next((match for text in texts if (match := re.search(r"^#+\s+(.+)$", text, re.MULTILINE))), None)
-    return re.sub(r"[*_`]", "", found[1]).strip() if found else ""
+    first = next((match for text in texts if (match := re.search(r"^#+\s+(.+)$", text, re.MULTILINE))), None)
+    return re.sub(r"[*_`]", "", first[1]).strip() if first else ""
 
 
 def first_line(source: str) -> str:
-    """The first line of code that says something, shortened."""
+    """The first line of code that is not empty, shortened."""
     line = next((line.strip() for line in source.splitlines() if line.strip()), "")
     return line if len(line) <= 72 else f"{line[:71]}…"
 
@@ -124,11 +133,3 @@ def first_line(source: str) -> str:
 def has_error(cell: Any) -> bool:
     """Whether a code cell stopped with an error."""
     return any(output.output_type == "error" for output in cell.get("outputs", []))
-
-
-def machine_text(machine: Any) -> str:
-    """The machine in a line: its CPU and what else it names."""
-    if not isinstance(machine, dict):
-        return str(machine or "")
-    shown = {key: value for key, value in machine.items() if isinstance(value, str | int | float) and value != ""}
-    return ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in shown.items())

@@ -39,7 +39,7 @@ def strip(data: bytes) -> bytes:
         for tensor in graph.tensors:
             tensor.name = None
             if tensor.quantization is not None:
-                tensor.quantization.min = tensor.quantization.max = None  # what calibration saw; scales are kept
+                tensor.quantization.min = tensor.quantization.max = None  # from calibration; scales stay
     _share_buffers(model)
     return _pack(model, schema)
 
@@ -162,8 +162,14 @@ def operators(data: bytes) -> list[str]:
     return list(dict.fromkeys(operator_name(code, schema) for code in used))
 
 
+def operator_outputs(data: bytes) -> list[str]:
+    """The name of each operator's outputs, in order; empty ones in a stripped file."""
+    graph = read(data).subgraphs[0]
+    return [";".join((graph.tensors[t].name or b"").decode() for t in operator.outputs) for operator in graph.operators]
+
+
 def operator_name(code, schema) -> str:
-    """`CONV_2D` for an operator code; a custom operator's own name."""
+    """`CONV_2D` for the code of a convolution; the name that a custom operator has."""
     if code.customCode:
         return code.customCode.decode()
     names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}

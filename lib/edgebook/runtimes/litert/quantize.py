@@ -10,8 +10,9 @@ import numpy as np
 from edgebook.errors import Unsupported, one_line
 from edgebook.runtimes import calibration, one_step
 from edgebook.runtimes.base import Quant
+from edgebook.runtimes.litert.flatbuffer import operator_outputs
 from edgebook.runtimes.litert.one_step import calibration_feeds, join_ranges
-from edgebook.runtimes.options import BOTH_GRANULARITIES, require
+from edgebook.runtimes.options import BOTH_GRANULARITIES, require, require_matches
 
 # ai-edge-quantizer's names of the algorithms that choose the scales of weights; those of activation ranges take min-max there
 WEIGHTS = {"minmax": "min_max_uniform_quantize", "mse": "MSE", "octav": "OCTAV", "recover": "dequantized_weight_recovery"}
@@ -36,13 +37,16 @@ Ranges = dict[str, dict[str, np.ndarray]]
 
 
 def quantize(source: Path, path: Path, quant: Quant, items: np.ndarray) -> dict[str, Any]:
-    """The same graph with other numbers. `per_layer`: layers whose name in the file matches the regular expression get that
-    precision. Ranges are true minima and maxima over the items for `minmax`; the quantizer's own default averages them over
-    items ("average" here), which clips recurrent states too hard. Raises Unsupported for what LiteRT does not have.
+    """The same graph with other numbers. `per_layer`: operators whose output's name in the float file matches the regular
+    expression get that precision. Ranges are true minima and maxima over the items for `minmax`; the quantizer's own default
+    averages them over items ("average" here), which clips recurrent states too hard.
+
+    Raises Unsupported for what LiteRT does not have.
     """
     from ai_edge_quantizer import quantizer
 
     require("litert", quant, OPTIONS)
+    require_matches("litert", quant, operator_outputs(source.read_bytes()))
     recipe = quantizer_recipe(quant)
     work = quantizer.Quantizer(str(source), recipe.get_quantization_recipe())
     ranges = activation_ranges(source, items, quant.algorithm, recipe) if work.need_calibration else None

@@ -13,7 +13,7 @@ from edgebook.errors import Unsupported
 from edgebook.runtimes import calibration
 from edgebook.runtimes.base import Quant
 from edgebook.runtimes.onnx.weights import bf16_weights, weight_only
-from edgebook.runtimes.options import BOTH, BOTH_GRANULARITIES, require
+from edgebook.runtimes.options import BOTH, BOTH_GRANULARITIES, require, require_matches
 
 CHUNK = 16  # calibration items whose intermediate values are held in memory at a time
 _WEIGHT_ONLY = {
@@ -50,6 +50,10 @@ def quantize(source: Path, path: Path, quant: Quant, items: np.ndarray) -> dict[
     import onnx
 
     require("onnx", quant, OPTIONS)
+    if quant.precision == "int8-static" and quant.granularity == "channel" and not quant.symmetric:
+        raise Unsupported(
+            "onnx has symmetric True for int8-static per channel, not False", code="algorithm"
+        )  # its tool ignores it
     if quant.precision == "fp16":
         from onnxruntime.transformers.float16 import convert_float_to_float16
 
@@ -88,7 +92,7 @@ def _tool(prepared: Path, path: Path, quant: Quant, items: np.ndarray) -> None:
         quant_format=ortq.QuantFormat.QDQ,
         activation_type=ortq.QuantType.QUInt8,
         calibration_cache_path=ranges,
-        nodes_to_exclude=matching_nodes(prepared, [pattern for pattern, _ in quant.per_layer]),
+        nodes_to_exclude=_excluded_nodes(prepared, quant),
         extra_options={"WeightSymmetric": quant.symmetric, "ActivationSymmetric": False},
         **options,
     )
@@ -116,12 +120,10 @@ def save_ranges(prepared: Path, items: np.ndarray, algorithm: str, path: Path) -
     save_tensors_data(TensorsData(CalibrationMethod.MinMax, ranges), path)
 
 
-def matching_nodes(path: Path, patterns: list[str]) -> list[str]:
-    """Names of the nodes that match a pattern. Raises Unsupported for a pattern that matches none."""
+def _excluded_nodes(prepared: Path, quant: Quant) -> list[str]:
+    """Names of the nodes that stay float."""
     import onnx
 
-    names = [node.name for node in onnx.load(path).graph.node] if patterns else []
-    for pattern in patterns:
-        if not any(re.search(pattern, name) for name in names):
-            raise Unsupported(f"onnx: no node matches {pattern!r}; it has {', '.join(names)[:200]}", code="algorithm")
-    return [name for name in names if any(re.search(pattern, name) for pattern in patterns)]
+    names = [node.name for node in onnx.load(prepared).graph.node] if quant.per_layer else []
+    require_matches("onnx", quant, names)
+    return [name for name in names if any(re.search(pattern, name) for pattern, _ in quant.per_layer)]

@@ -8,6 +8,7 @@ import numpy as np
 
 from edgebook.errors import Unsupported
 from edgebook.runtimes.base import Quant
+from edgebook.runtimes.options import require_matches
 from edgebook.vocabulary import PRECISIONS
 
 INT4_OPSET = 21  # the first that has 4-bit integers
@@ -22,9 +23,10 @@ def weight_only(model, quant: Quant):
 
     if any(model_opset.version < INT4_OPSET for model_opset in model.opset_import if not model_opset.domain):
         model = version_converter.convert_version(model, INT4_OPSET)
-    values = {tensor.name: tensor for tensor in model.graph.initializer}
+    values, weights = {tensor.name: tensor for tensor in model.graph.initializer}, _weights(model)
+    require_matches("onnx", quant, list(weights))
     nodes = []
-    for name, axis in _weights(model).items():
+    for name, axis in weights.items():
         precision = next((other for pattern, other in quant.per_layer if re.search(pattern, name)), quant.precision)
         if precision == "fp32":
             continue
