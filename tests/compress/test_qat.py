@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from edgebook.runtimes.export import export
 
 from edgebook.compress.quantize.qat import qat
 from edgebook.errors import BadInput, Unsupported
 from edgebook.models import build_model
 from edgebook.models.fake_quantized import FakeQuantized
 from edgebook.runtimes.base import runtime
+from edgebook.runtimes.export import export
 from edgebook.runtimes.quiet import quiet
 from edgebook.tasks import load_task
 from edgebook.training.loop import infer
