@@ -1,6 +1,7 @@
 # make report [PRESET=quick|standard|smoke|full]   make test   make lab   make lint   make mutate   make lock
 PRESET ?= quick
 PYTHON ?= python3.11
+PYTEST ?=
 BIN := .venv/bin
 
 .PHONY: report test lab lint mutate lock
@@ -9,7 +10,7 @@ report: .venv/ready
 	$(BIN)/edgebook run params/$(PRESET).yaml
 
 test: .venv/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST)
 
 lab: .venv/ready
 	$(BIN)/jupyter lab notebooks

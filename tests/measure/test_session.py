@@ -1,32 +1,34 @@
-"""Measuring: real rows from real files, and a file that crashes, hangs or is broken harms only itself."""
+"""A session: every file is scored and timed, and one that crashes, hangs or is broken harms only itself."""
 
+import subprocess
 import sys
 
 import numpy as np
+import onnx_files
 import pytest
+from onnx import helper
 
-from edgebook import rows, runtimes
-from edgebook.experiment.notebook import attempt
-from edgebook.experiment.sweep import measure
-from edgebook.measure import session
-from edgebook.runtimes import Artifact, Quant
+from edgebook.boards import local
+from edgebook.measure import scoring, session, timing
+from edgebook.runtimes.base import Artifact, Quant
+from edgebook.runtimes.export import export
 
 
 @pytest.fixture
 def onnx_file(net, mnist1d, tmp_path):
-    return runtimes.export(net, mnist1d, tmp_path / "net", runtime="onnx")
+    return export(net, mnist1d, tmp_path / "net", runtime="onnx")
 
 
 def splits(task, n=50):
     return {"test": task.x_test[:n].numpy()}
 
 
-def test_a_session_scores_and_times_every_file_and_a_broken_one_says_why(onnx_file, mnist1d, tmp_path):
+def test_every_file_is_scored_and_timed_and_a_broken_one_says_why(onnx_file, mnist1d, tmp_path):
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"this is not a network")
     gone = Artifact(tmp_path / "gone.onnx", "onnx", "fp32")
-    found = session.measure_files([onnx_file, Artifact(broken, "onnx", "fp32"), gone, onnx_file], splits(mnist1d), seconds=0.05)
-    good, bad, absent, again = found
+    files = [onnx_file, Artifact(broken, "onnx", "fp32"), gone, onnx_file]
+    good, bad, absent, again = session.measure_files(files, splits(mnist1d), seconds=0.05)
     assert good.error is again.error is None
     assert np.array_equal(good.outputs["test"], again.outputs["test"])
     assert 10 <= len(good.blocks_p50) == len(again.blocks_p50) <= 20
@@ -38,75 +40,103 @@ def test_a_session_scores_and_times_every_file_and_a_broken_one_says_why(onnx_fi
 
 
 def test_a_file_of_another_shape_is_refused_with_both_shapes(onnx_file, digits):
-    (found,) = session.measure_files([onnx_file], {"test": digits.x_test.numpy()}, seconds=0.05)
-    assert found.error == "the file's input is (1, 40), the task's (1, 8, 8)"
+    (result,) = session.measure_files([onnx_file], {"test": digits.x_test.numpy()}, seconds=0.05)
+    assert result.error == "the file's input is (1, 40), the task's (1, 8, 8)"
 
 
 def test_a_runtime_that_hangs_or_dies_ends_only_its_own_measurement(onnx_file, mnist1d, monkeypatch):
-    real = session.subprocess.Popen
     programs = iter([["-c", "import time; time.sleep(60)"], ["-c", "import os; os.kill(os.getpid(), 11)"]])
+    real = subprocess.Popen
 
     def popen(command, **more):
         swap = next(programs, None)
         return real([sys.executable, *swap] if swap else command, **more)
 
-    monkeypatch.setattr(session.subprocess, "Popen", popen)
+    monkeypatch.setattr(local.subprocess, "Popen", popen)
     monkeypatch.setattr(session.os, "cpu_count", lambda: 1)  # one after the other, so that each gets its program
-    hangs, dies, good = session.measure_files([onnx_file] * 3, splits(mnist1d), seconds=0.05, limit_s=5)
-    assert hangs.error == "no answer within 5 s"
+    hangs, dies, good = session.measure_files([onnx_file] * 3, splits(mnist1d), seconds=0.05, limit_s=10)
+    assert hangs.error == "no answer within 10 s"
     assert dies.error.startswith("the process died: killed by SIGSEGV")
     assert good.error is None
     assert len(good.blocks_p50) >= 10
 
 
-def test_slow_runtimes_score_the_same_fixed_subset(monkeypatch, onnx_file, mnist1d):
-    monkeypatch.setattr(session, "SLOW", ((0.0, 20),))
-    (found,) = session.measure_files([onnx_file], splits(mnist1d, 100), seconds=0.05)
-    assert len(found.outputs["test"]) == 20
-    assert np.array_equal(found.items["test"], session.subset(100, 1.0))
+def test_outputs_keep_their_shape(tmp_path):
+    """(n, 4, 4, 2) stays so; a file without a batch dimension still gives one row per item; channels come first again."""
+    x = np.random.default_rng(1).standard_normal((7, *onnx_files.SHAPE)).astype(np.float32)
+    identity = helper.make_node("Relu", ["x"], ["y"])
+    first, last = (1, *onnx_files.SHAPE), (1, *onnx_files.SHAPE[1:], onnx_files.SHAPE[0])
+    flat = [helper.make_node("Flatten", ["x"], ["f"]), helper.make_node("Squeeze", ["f"], ["y"])]
+    paths = [
+        onnx_files.save(tmp_path / "image.onnx", [identity], first, outputs=first),
+        onnx_files.save(tmp_path / "last.onnx", [identity], last, outputs=last),
+        onnx_files.save(tmp_path / "flat.onnx", flat, first, outputs=(32,)),
+    ]
+    results = session.measure_files([Artifact(path, "onnx", "fp32") for path in paths], {"test": x}, seconds=0.01)
+    image, transposed, squeezed = (result.outputs["test"] for result in results)
+    np.testing.assert_array_equal(image, np.maximum(x, 0))
+    np.testing.assert_array_equal(transposed, image)
+    np.testing.assert_array_equal(squeezed, x.reshape(7, -1))
+    assert [result.transposed for result in results] == [False, True, False]
 
 
-def test_the_slower_the_fewer_items_and_the_few_are_among_the_many():
-    quick, slow, slower, slowest = (session.subset(3000, ms) for ms in (0.1, 2.0, 20.0, 50.0))
-    assert (len(quick), len(slow), len(slower), len(slowest)) == (3000, 1000, 250, 100)
-    assert set(slowest) < set(slower) < set(slow)
+def test_outputs_that_are_not_finite_are_refused(tmp_path):
+    nodes = [helper.make_node("Log", ["x"], ["y"])]
+    path = onnx_files.save(tmp_path / "log.onnx", nodes, (1, 2), outputs=(1, 2))
+    x = np.array([[1.0, -1.0]], np.float32)
+    (result,) = session.measure_files([Artifact(path, "onnx", "fp32")], {"test": x}, seconds=0.01)
+    assert result.error == "the file gives outputs that are not finite numbers"
 
 
-def test_the_worker_imports_its_runtime_and_numpy_only():
-    code = "import sys; import edgebook.measure.bench, edgebook.runtimes.onnx, edgebook.runtimes.litert; " \
-           "print([m for m in ('torch', 'pandas', 'onnx', 'scipy', 'litert_torch') if m in sys.modules])"  # fmt: skip
-    assert session.subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+def test_outputs_of_the_same_bytes_are_computed_once(net, mnist1d, tmp_path, monkeypatch):
+    """An accelerator's outputs are those of the file that was compiled for it."""
+    settings = [("litert", Quant(n_calibration=32)), ("tflm", Quant(n_calibration=32)), ("vela", Quant(n_calibration=32))]
+    three = [export(net, mnist1d, tmp_path / name, runtime=name, quant=quant) for name, quant in settings]
+    scored, score = [], scoring.score
+    monkeypatch.setattr(
+        session, "score", lambda worker, result, *rest: scored.append(result.artifact.runtime) or score(worker, result, *rest)
+    )
+    ours, _, compiled = session.measure_files(three, splits(mnist1d), seconds=0.05)
+    assert sorted(scored) == ["litert", "tflm"]
+    assert np.array_equal(compiled.outputs["test"], ours.outputs["test"])
+    assert not compiled.blocks_p50
 
 
-def test_rows_of_an_execution(lab):
-    net = lab.points[0].model
-    with attempt(lab, method="baseline", family="quantize", label="int8", asked={}, quants=[Quant(n_calibration=16)]) as point:
-        point.model = net
-    with attempt(lab, method="prune-l2", family="prune", label="fails", asked={"pruning_ratio": 2}) as point:
-        raise RuntimeError("pruned to nothing\nlong story")
-    found = measure(lab)
-    assert rows.read_rows(lab.run_dir) == found
-    by = {(row["label"], row["runtime"]): row for row in found}
-    base, int8, failed = by["conv1d baseline", "onnx"], by["int8", "litert"], by["fails", "onnx"]
-    assert (failed["status"], failed["error"], failed["score"]) == ("failed", "pruned to nothing", None)
-    assert base["verdict"] == base["speed_verdict"] == "same"
-    assert base["speedup"] == 1
-    assert base["score_lo"] < base["score"] < base["score_hi"]
-    assert base["fidelity"] >= 0.999
-    assert int8["baseline_id"] == by["conv1d baseline", "litert"]["row_id"]
-    assert int8["compression_ratio"] == pytest.approx(by["conv1d baseline", "litert"]["size_bytes"] / int8["size_bytes"])
-    assert int8["delta_lo"] <= int8["delta"] <= int8["delta_hi"]
-    assert len({row["row_id"] for row in found}) == len(found)
-    with np.load(lab.run_dir / base["samples"]) as samples:
-        assert (samples[f"{base['row_id']}.outputs"].argmax(1) == samples["labels"]).mean() == pytest.approx(base["score"])
+def test_a_file_is_timed_in_several_processes(tmp_path, monkeypatch):
+    """Two files, four processes each (more when disturbed), and all blocks are kept with the process that they ran in."""
+    started = []
+    monkeypatch.setattr(timing, "RESTART_S", 0.05)
+    files = [Artifact(onnx_files.linear(tmp_path / f"{name}.onnx"), "onnx", "fp32") for name in ("one", "two")]
+    real = local.subprocess.Popen
+    monkeypatch.setattr(local.subprocess, "Popen", lambda command, **more: started.append(command) or real(command, **more))
+    one, two = session.measure_files(files, {}, seconds=0.1)
+    assert one.error is two.error is None
+    assert sorted(set(one.process))[:4] == [0, 1, 2, 3]
+    assert len(started) == 2 * len(set(one.process))
+    assert one.process == two.process
+    assert len(one.blocks_p50) == len(one.process) >= 10
+
+
+def test_memory_grows_with_the_weights(tmp_path):
+    """24 MB of weights more than nothing; the runtime may hold them twice."""
+    wide = np.random.default_rng(0).standard_normal((32, 200_000)).astype(np.float32)
+    nodes = [helper.make_node("Flatten", ["x"], ["f"]), helper.make_node("MatMul", ["f", "w"], ["y"])]
+    small = onnx_files.linear(tmp_path / "small.onnx")
+    big = onnx_files.save(tmp_path / "big.onnx", nodes, (1, *onnx_files.SHAPE), weights=[("w", wide)], outputs=(1, 200_000))
+    results = session.measure_files([Artifact(path, "onnx", "fp32") for path in (small, big)], {}, seconds=0.01)
+    grown = results[1].rss_bytes - results[0].rss_bytes
+    assert wide.nbytes <= grown <= 3.5 * wide.nbytes
 
 
 def test_eager_pytorch_is_timed_on_one_item_too(net, mnist1d, tmp_path):
-    made = runtimes.export(net, mnist1d, tmp_path / "net", runtime="torch")
-    few, many = (session.measure_files([made], splits(mnist1d, n), seconds=0.1)[0] for n in (1, 1000))
-    assert np.median(many.blocks_p50) < 5 * np.median(few.blocks_p50)
+    """Scoring leaves all items in place; what is timed later is one item again."""
+    from edgebook.measure.bench import score
+    from edgebook.runtimes.base import runtime
 
-
-def test_rows_refuse_names_that_are_no_column():
-    with pytest.raises(KeyError, match="acuracy"):
-        rows.new_row(acuracy=1.0)
+    made = export(net, mnist1d, tmp_path / "net", runtime="torch")
+    program = runtime("torch").side("load").load(made.path)
+    np.save(tmp_path / "x.npy", mnist1d.x_test[:100].numpy())
+    score(program, {"x": tmp_path / "x.npy", "y": tmp_path / "y.npy"})
+    assert np.load(tmp_path / "y.npy").shape == (100, 10)
+    program.invoke()
+    assert program.get().shape == (1, 10)

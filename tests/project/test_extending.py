@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from source_tree import ROOT
+from repository import ROOT
 
 TEXT = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^`((?:lib|tests)/\S+\.py)`.*?```python\n(.*?)```", TEXT, re.M | re.S))

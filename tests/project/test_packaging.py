@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from source_tree import LIB, ROOT, third_party
+from repository import LIB, ROOT, third_party
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 IMPORT_NAMES = {"ipython": "IPython", "pillow": "PIL", "pyyaml": "yaml", "scikit-learn": "sklearn"}  # where the two names differ
@@ -38,7 +38,6 @@ PLANNED = {
     "playwright": "tests that operate the report's page",
     "pyarrow": "tables",
     "safetensors": "weights of the user's own network",
-    "seaborn": "figures",
     "soundfile": "audio",
 }
 

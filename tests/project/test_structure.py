@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from source_tree import LIB, ROOT, imported_modules, module_name, modules, tree
+from repository import LIB, ROOT, imported_modules, module_name, modules, tree
 
 # a room may import those before it; rooms of one line do not import each other
 ORDER = (
@@ -64,10 +64,9 @@ def registries(path: Path) -> set[int]:
 def targets_in_strings(path: Path) -> Iterator[str]:
     """Modules that strings "edgebook.x:y" name, outside tables of names."""
     in_table = registries(path)
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in in_table:
-            if target := TARGET.fullmatch(node.value):
-                yield target[1]
+    strings = (node for node in ast.walk(tree(path)) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    matches = (TARGET.fullmatch(node.value) for node in strings if id(node) not in in_table)
+    yield from (match[1] for match in matches if match)
 
 
 def functions(path: Path) -> Iterator[Function]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from example_rows import all_wrong, baselines, example, quantized, seeds
 
@@ -41,8 +43,13 @@ def test_speed_ups_are_averaged_as_ratios():
     rows = [row | {"speedup": ratio} for row, ratio in zip(seeds(), (2.0, 8.0), strict=False)]
     (merged,) = merge(rows)
     assert merged["speedup"] == pytest.approx(4.0)
+    assert merged["extra"]["speedup_sd"] == over_seeds([math.log(2), math.log(8)])["sd"]
+    alone = merge([rows[0], rows[1] | {"speedup": None}])[0]
+    assert (alone["speedup"], alone["speedup_lo"]) == (pytest.approx(2.0), None)
     assert merged["speed_verdict"] == speed_verdict(merged["speedup_lo"], merged["speedup_hi"])
     assert merge([rows[0] | {"speed_verdict": "unstable"}, rows[1]])[0]["speed_verdict"] == "unstable"
+    assert merge([row | {"speed_verdict": None} for row in rows])[0]["speed_verdict"] is None
+    assert merge([row | {"speedup": None} for row in rows])[0]["speedup_lo"] is None
 
 
 def test_what_belongs_to_one_seed_is_not_said_of_all():
@@ -51,6 +58,7 @@ def test_what_belongs_to_one_seed_is_not_said_of_all():
     assert "mcnemar_p" not in merged["extra"]
     assert merged["extra"]["flags"] == ["b"]
     assert merged["extra"]["macro_f1"] == pytest.approx(0.7)
+    assert "calibration_error" not in merged["extra"]
 
 
 def test_only_equal_points_are_merged_and_failures_stay():
@@ -73,6 +81,13 @@ def test_one_file_is_one_row_and_its_latest_measurement_counts():
     for key in ("runtime", "device", "threads", "batch_size", "seed", "role"):
         assert len(files([first, again | {key: "other"}])) == 2
     assert len(files(all_wrong() + all_wrong()[:1])) == 3
+    unhashed = first | {"sha256": None}
+    assert files([unhashed, unhashed | {"row_id": "b"}, unhashed | {"row_id": "c", "point_id": "p"}]) == [
+        unhashed,
+        unhashed | {"row_id": "c", "point_id": "p"},
+    ]
+    failed = all_wrong()[0]
+    assert len(files([failed, failed | {"row_id": "another attempt"}])) == 2
     itself = first | {"parent_id": first["row_id"]}
     assert files([itself, elsewhere]) == [itself]
 
@@ -84,6 +99,7 @@ def test_references_count_in_their_own_session_only():
     assert shown[4]["extra"] == {"vs_torch": pytest.approx(10.0), "vs_onnx": pytest.approx(0.0318 / 0.0121)}
     assert shown[5]["extra"] == shown[6]["extra"] == {}
     assert fast["extra"] == {}
+    assert with_references([row | {"session": None} for row in rows])[0]["extra"] == {}
 
 
 def test_values_and_kinds_of_baselines():

@@ -68,9 +68,15 @@ def test_the_float_baseline_ships_with_the_true_reason():
     assert "All 2 versions lose more accuracy on validation" in said(version("a", val=0.9), version("b", val=0.8))
     text = said(version("int8", latency=0.04))  # half the bytes, the same validation score, slower
     assert text.startswith("Ship the float baseline as it is (onnx, fp32): test accuracy 93.7 %")
-    assert "1 of 1 versions keep its accuracy on validation, but none of these is faster." in text
+    assert "The only version keeps its accuracy on validation, but is not faster." in text
     assert "Where bytes matter more: int8 (onnx, fp32), test accuracy 93.7 %" in text
     assert "lose" not in text
+    untimed = answer([baselines()[0] | {"latency_ms_p50": None}, version("int8", latency=None, size=30_000)]).text
+    assert "The only version keeps its accuracy on validation, but is not smaller." in untimed
+    lucky = version("lucky", **{**SMALL, "score": 0.82, "val": 0.9377})
+    assert "2 of 2 versions keep its accuracy on validation, but no other is faster. Not lucky" in said(
+        lucky, version(latency=0.04)
+    )
     assert "No version keeps the limits (in onnx)." in said(version(runtime="litert"), runtime="onnx")
 
 
@@ -136,7 +142,9 @@ def test_a_file_is_never_compared_with_itself():
 
 def test_another_runtime_has_no_float_file_to_pair_with():
     row = version(runtime="vela", latency=None, precision="int8-static", delta=0.0, verdict="same", latency_ms_est=0.5)
-    text = answer([row], beside=[row, *baselines()[:1]]).text
+    text = answer([row | {"compression_ratio": None}], beside=[row, *baselines()[:1]]).text
+    assert "; 9.0 kB; " in text
+    assert "size not known; " in answer([row | {"size_bytes": None}], beside=[row, *baselines()[:1]]).text
     assert "0.0 points against the float baseline in onnx" in text
     assert "the same as" not in text
     assert "latency estimated at 0.500 ms, not measured" in text
@@ -153,6 +161,7 @@ def test_a_lost_class_is_told_and_a_loss_that_the_score_shows_is_not():
     base = baselines()[0] | {"extra": {"macro_f1": 0.80, "worst_class_accuracy": 0.75}}
     text = answer([base, version(extra={"macro_f1": 0.66, "worst_class_accuracy": 0.31})]).text
     assert "macro-F1 fell from 80.0 to 66.0 %, the worst class from 75.0 to 31.0 %" in text
+    assert "macro-F1 fell from 80.0 to 66.0 %." in answer([base, version(extra={"macro_f1": 0.66})]).text
     assert "macro-F1" not in answer([base, version(extra={"macro_f1": 0.785})]).text
     open_loss = version(score=0.80, extra={"macro_f1": 0.66})
     assert "macro-F1" not in answer([base, open_loss], Limits(max_loss=1.0)).text
@@ -161,7 +170,9 @@ def test_a_lost_class_is_told_and_a_loss_that_the_score_shows_is_not():
 def test_a_validation_split_too_small_to_judge_is_told():
     extra = {"n_val": 50, "val_delta": 0.0, "val_delta_lo": -0.05, "val_delta_hi": 0.05}
     assert "Validation with its 50 items tells only differences beyond 5.0 points apart." in said(version(extra=extra))
-    assert "Validation" not in said(version(extra=extra | {"val_delta_lo": -0.01, "val_delta_hi": 0.01}))
+    assert "Validation" not in said(version(extra=extra | {"val_delta_lo": -0.019, "val_delta_hi": 0.019}))
+    assert "Validation tells only differences beyond 5.0 points" in said(version(extra=extra | {"n_val": None}))
+    assert "beyond 2.1 points" in said(version(extra=extra | {"val_delta_lo": -0.021, "val_delta_hi": 0.021}))
 
 
 def test_the_seed_that_ships_is_named():

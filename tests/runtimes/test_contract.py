@@ -7,9 +7,10 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from edgebook.runtimes.base import RUNTIMES, Runtime
+from edgebook.runtimes.base import RUNTIMES, Program, Runtime
 from edgebook.runtimes.contract import check_sides, registered
 
 MINE = Runtime("onnx", "edgebook.runtimes.onnx", ".onnx", (), ("fp32", "int8-static"), quantizes="file", inspects=True)
@@ -98,3 +99,12 @@ def test_a_load_side_imports_numpy_and_its_runtime_only(name, files):
 def test_the_records_import_no_runtime():
     code = f"import sys, edgebook.measure.bench; print([name for name in {BLOCKED} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("n", [1, 8, 11])
+def test_a_program_fills_its_last_call_with_zeros_that_it_drops(n):
+    calls = []
+    program = Program(calls.append, lambda: None, lambda: calls[-1] * 2, (3,), batch=8)
+    x = np.arange(n * 3, dtype=np.float32).reshape(n, 3)
+    np.testing.assert_array_equal(program.predict(x), 2 * x)
+    assert {len(call) for call in calls} == {8}

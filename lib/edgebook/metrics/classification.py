@@ -1,4 +1,4 @@
-"""Accuracy, and what it hides: each class on its own, and how confident the outputs are."""
+"""Accuracy, and what it does not show: the accuracy of each class, and calibration."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from edgebook.metrics.verdicts import SCORE_MARGIN
 
 
 def per_class(y: np.ndarray, predicted: np.ndarray, n_classes: int) -> dict[str, list[float | None] | float]:
-    """`accuracy` and `f1`, a value a class, and `macro_f1`, their mean; y and predicted are class numbers, (n,).
+    """`accuracy` and `f1`, one value per class, and `macro_f1`, the mean of f1; y and predicted are class numbers, (n,).
 
-    A class without items has accuracy None; one that is neither there nor predicted has f1 None and is left out of
-    macro_f1, as in scikit-learn.
+    A class without items has accuracy None; a class without items and predictions has f1 None and is left out of macro_f1,
+    as in scikit-learn.
     """
     y, predicted = np.asarray(y), np.asarray(predicted)
     if y.shape != predicted.shape or y.size == 0:
         raise ValueError(f"shapes {y.shape} and {predicted.shape}: need two equal (n,) with n > 0")
     if min(y.min(), predicted.min()) < 0 or max(y.max(), predicted.max()) >= n_classes:
         raise ValueError(f"class numbers outside 0..{n_classes - 1}")
-    right, there, called = (np.bincount(v, minlength=n_classes).tolist() for v in (y[y == predicted], y, predicted))
-    accuracy = [hit / n if n else None for hit, n in zip(right, there)]
-    f1 = [2 * hit / (n + m) if n + m else None for hit, n, m in zip(right, there, called)]
+    n_right, n_items, n_predicted = (np.bincount(v, minlength=n_classes).tolist() for v in (y[y == predicted], y, predicted))
+    accuracy = [right / n if n else None for right, n in zip(n_right, n_items)]
+    f1 = [2 * right / (n + m) if n + m else None for right, n, m in zip(n_right, n_items, n_predicted)]
     present = [value for value in f1 if value is not None]
     return {"accuracy": accuracy, "f1": f1, "macro_f1": sum(present) / len(present)}
 

@@ -33,7 +33,7 @@ def balanced_accuracy(matrix: Array) -> Array:
 
 
 def macro_f1(matrix: Array) -> Array:
-    """Mean over the classes of F1; classes that are neither there nor predicted are left out, as in scikit-learn."""
+    """Mean over the classes of F1; classes without items and predictions are left out, as in scikit-learn."""
     sizes = matrix.sum(-1) + matrix.sum(-2)
     shares = _divide(2 * np.diagonal(matrix, axis1=-2, axis2=-1), sizes)
     return shares.sum(-1) / (sizes > 0).sum(-1)

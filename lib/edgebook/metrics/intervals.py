@@ -74,8 +74,8 @@ def _tango_lower(a: np.ndarray, b: np.ndarray, n: int, z: float) -> np.ndarray:
         root = np.sqrt(np.maximum(linear * linear - 8 * n * constant, 0))
         q = (root - linear) / (4 * n)  # likeliest P(only b right), given the difference
         variance = n * np.maximum(2 * q + middle * (1 - middle), 0)
-        kept = a - b - n * middle <= z * np.sqrt(variance)
-        inside, outside = np.where(kept, middle, inside), np.where(kept, outside, middle)
+        is_inside = a - b - n * middle <= z * np.sqrt(variance)
+        inside, outside = np.where(is_inside, middle, inside), np.where(is_inside, outside, middle)
     return inside
 
 
@@ -94,7 +94,7 @@ def over_seeds(values: Sequence[float], confidence: float = 0.95) -> dict[str, f
     """
     x = np.asarray(values, float)
     if x.ndim != 1 or x.size == 0:
-        raise ValueError(f"shape {x.shape}: need one number a seed, at least one")
+        raise ValueError(f"shape {x.shape}: need one number per seed, at least one")
     mean, n = float(x.mean()), x.size
     if n == 1:
         return {"mean": mean, "sd": None, "n": 1, "lo": None, "hi": None}

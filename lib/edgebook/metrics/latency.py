@@ -68,7 +68,8 @@ def unstable(blocks: np.ndarray, limit: float = 0.15) -> bool:
 def _between(x: np.ndarray, processes: np.ndarray | None, confidence: float) -> float:
     """Half-width of a t interval over the means of the processes that a file ran in; 0 for fewer than 3 of them.
 
-    Memory may lie well or badly for as long as a process lives: blocks of one process say nothing of the next one's.
+    A process keeps the memory layout that it starts with, and with it a part of its speed: the blocks of one process do not
+    show how much processes differ.
     """
     if processes is None:
         return 0.0

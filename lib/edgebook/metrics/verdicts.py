@@ -12,19 +12,19 @@ SPEED_WORDS = ("slower", "same", "faster")
 CANNOT_TELL = "cannot tell"
 
 
-def verdict(lo: float, hi: float, margin: float = SCORE_MARGIN, words: Sequence[str] = SCORE_WORDS) -> str:
-    """One of `words` (below, same, above) for the interval of a difference, or "cannot tell" (also for NaN).
+def verdict(lo: float, hi: float, margin: float = SCORE_MARGIN, labels: Sequence[str] = SCORE_WORDS) -> str:
+    """One of `labels` (below, same, above) for the interval of a difference, or "cannot tell" (also for NaN).
 
-    In this order: wholly inside (-margin, margin): same; lo > 0: above; hi < 0: below. "Same" comes first, so that
-    a difference too small to matter is not reported, however sure.
+    In this order: wholly inside (-margin, margin): same; lo > 0: above; hi < 0: below. "Same" comes first, so that a
+    difference too small to matter is not reported, however certain it is.
     """
     if lo > hi or margin < 0:
         raise ValueError(f"lo={lo}, hi={hi}, margin={margin}: need lo <= hi and margin >= 0")
     if -margin < lo and hi < margin:
-        return words[1]
+        return labels[1]
     if lo > 0:
-        return words[2]
-    return words[0] if hi < 0 else CANNOT_TELL
+        return labels[2]
+    return labels[0] if hi < 0 else CANNOT_TELL
 
 
 def speed_verdict(lo: float, hi: float, margin: float = SPEED_MARGIN) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["MODELS", "WRAPPERS", "allow_network", "build_model", "rebuild"]
 
 MODELS = {
+    "autoencoder": "edgebook.models.autoencoder:autoencoder",
     "conv1d": "edgebook.models.cnn:conv1d",
     "ds_cnn": "edgebook.models.ds_cnn:ds_cnn",
     "gru": "edgebook.models.recurrent:gru",
@@ -31,6 +32,7 @@ MODELS = {
     "mobilenet_v2": "edgebook.models.mobilenet_v2:mobilenet_v2",
     "resnet8": "edgebook.models.resnet8:resnet8",
     "squeezenet": "edgebook.models.squeezenet:squeezenet",
+    "unet": "edgebook.models.unet:unet",
 }
 
 # what a technique makes of a whole network: (network) -> network; a spec lists them in the order in which they were applied

@@ -188,6 +188,8 @@ def _about_baseline(choice: Choice, limits: Limits) -> list[str]:
     if choice.n_keeping == len(choice.refuted):
         return []
     cheaper = "faster" if choice.row["latency_ms_p50"] is not None else "smaller"
+    if n == 1:
+        return [f"The only version keeps its {label} on validation, but is not {cheaper}."]
     rest = "no other" if choice.refuted else "none of these"
     return [f"{choice.n_keeping} of {n} versions keep its {label} on validation, but {rest} is {cheaper}."]
 

@@ -6,7 +6,7 @@ load.py      preload()                                   import the library: its
              load(path, *, threads, shape) -> Program    `shape`: an item's, for files that leave sizes open
 export.py    convert(model, example, path)               the float file; of a FakeQuantized network its integer file
              quantize(source, path, quant, items)        other number formats; `source`: see `Runtime.quantizes`
-             derive(parent_path, path, name)             where `parent` is set: a file made of the parent's
+             derive(parent_path, path, name)             where `parent` is set: a file from the parent's
              finish(whole_path, path, items)             where `finishes`: the file that ships
 inspect.py   inspect(path) -> dict                       plain data about the file
 
@@ -94,21 +94,21 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Program:
-    """A loaded file: `put` an input (1, ...) in place, `invoke` (the runtime's own call, what is timed), `get` the output."""
+    """A loaded file: `put` an input (1, ...) in place, `invoke` (the runtime's call, which is timed), `get` the output."""
 
     put: Callable[[np.ndarray], None]
     invoke: Callable[[], Any]
     get: Callable[[], np.ndarray]
     input_shape: tuple[int, ...]  # of one item
-    any_batch: bool = False  # `put` takes as many items as there are
-    batch: int = 1  # items of one call, where it takes just so many
+    any_batch: bool = False  # `put` takes any number of items
+    batch: int = 1  # items per call, unless any_batch
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Float outputs (n, ...) for float inputs (n, ...)."""
         if self.any_batch:
             return self._call(x)
-        n, short = len(x), -len(x) % self.batch
-        x = np.concatenate([x, np.zeros_like(x[:1]).repeat(short, 0)]) if short else x
+        n, lacking = len(x), -len(x) % self.batch
+        x = np.concatenate([x, np.zeros((lacking, *x.shape[1:]), x.dtype)]) if lacking else x
         return np.concatenate([self._call(x[i : i + self.batch]) for i in range(0, len(x), self.batch)])[:n]
 
     def _call(self, x: np.ndarray) -> np.ndarray:
@@ -146,9 +146,9 @@ def versions(name: str) -> dict[str, str]:
 def runtime_of(path: Path) -> str:
     """The runtime that runs a foreign file, by its extension. Raises BadInput for an unknown one."""
     owners = {record.extension: name for name, record in RUNTIMES.items() if record.owns_extension}
-    if path.suffix not in owners:
-        raise BadInput(f"{path}: extension {path.suffix!r} is unknown; allowed: {', '.join(sorted(owners))}")
-    return owners[path.suffix]
+    if path.suffix in owners:
+        return owners[path.suffix]
+    raise BadInput(f"{path}: extension {path.suffix!r} is unknown; allowed: {', '.join(sorted(owners))}")
 
 
 def check(name: str, precision: str) -> None:
@@ -245,7 +245,5 @@ RUNTIMES: dict[str, Runtime] = registered(
         owns_extension=False,
         reference_kernels=("fp32", "int8-static", "int16x8"),
     ),
-    Runtime("vela", **_VELA),
-    Runtime("vela-u65", **_VELA),
-    Runtime("vela-u85", **_VELA),
+    *(Runtime(name, **_VELA) for name in ("vela", "vela-u65", "vela-u85")),
 )

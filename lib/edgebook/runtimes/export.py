@@ -37,7 +37,7 @@ NO_OPERATOR = re.compile(r"(?:Lowering not found: |Operator torch\._ops\.|op=')(
 def export(
     model: nn.Module, task: Task, path: Path, *, runtime: str, quant: Quant | None = None, batch_size: int = 1
 ) -> Artifact:
-    """The network as a file of `runtime` at `path` (its extension is set here), with the columns known when it is made.
+    """The network as a file of `runtime` at `path` (its extension is set here), with the columns that are known then.
 
     Integer files come from the stored float file where the runtime quantizes files. batch_size: items per call; more than one
     for float files of runtimes that batch. Raises Unsupported with a code of `vocabulary.UNSUPPORTED`.
@@ -61,7 +61,7 @@ def _check_model(model: nn.Module, record: Runtime, quant: Quant | None, batch_s
         raise Unsupported(f"{record.name}: {batch_size} items per call are for float files of {able}", code="batch")
     if isinstance(model, Streaming) and not record.streams:
         able = ", ".join(name for name, other in RUNTIMES.items() if other.streams)
-        reason = f"{record.name} takes the recurrent layer whole, not one step per call; {able} take one step"
+        reason = f"{record.name} takes whole sequences, not one step per call; {able} take steps"
         raise Unsupported(reason, code="structure")
     if quant and isinstance(model, FakeQuantized):
         raise Unsupported("a network that was trained quantized has its integers: no Quant is needed", code="structure")
@@ -119,7 +119,7 @@ def _make(
     source: tuple[Path, dict[str, Any]] | None,
     folder: Path,
 ) -> dict[str, Any]:
-    """Write the file into `folder`, in one of the ways that runtimes have; its columns."""
+    """The columns of the file, which is written into `folder` in the way that its runtime has."""
     side, extension = record.side("export"), record.extension
     path, whole = folder / f"model{extension}", folder / f"whole{extension}"
     columns: dict[str, Any] = {"macs": count_macs(model, task.input_shape)}
@@ -127,12 +127,12 @@ def _make(
         parent, parent_columns = source
         parent_path = parent / f"model{record_of(record.parent).extension}"
         return join(columns, parent_columns, side.derive(parent_path, path, record.name))
-    made = whole if record.finishes else path
+    output = whole if record.finishes else path
     if not quant:
-        columns = join(columns, side.convert(clean_copy(model), task.x_train[:batch_size], made))
+        columns = join(columns, side.convert(clean_copy(model), task.x_train[:batch_size], output))
     else:
-        start = source[0] / made.name if source else clean_copy(model)
-        columns = join(columns, side.quantize(start, made, quant, calibration_items(task, quant)))
+        start = source[0] / output.name if source else clean_copy(model)
+        columns = join(columns, side.quantize(start, output, quant, calibration_items(task, quant)))
     if record.finishes:
         columns = join(columns, side.finish(whole, path, task.x_train[: max(N_COMPARED, batch_size)].numpy()))
     return columns

@@ -1,4 +1,4 @@
-"""Exported files that are made once: one folder per key in the store, complete and unchanged or made again."""
+"""Exported files in the store: one folder per key, complete and unchanged, or written again."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import Any
 
 from edgebook.paths import store_dir
 
-INDEX = "index.json"  # {"columns": what is known of the file, "sha256": {file: digest}}
+INDEX = "index.json"  # {"columns": those that `make` returned, "sha256": {file: digest}}
 
 
 def stored(key: str, make: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
-    """(folder, columns) of a key: kept ones, or what `make(folder)` writes there and returns.
+    """(folder, columns) of a key: the stored ones, or else what `make(folder)` writes and returns.
 
-    A folder appears whole or not at all. One whose files are not those that were written is made again, which is printed.
+    A folder appears whole or not at all. When its files have changed since, this is printed, and they are made again.
     """
     folder = store_dir() / "files" / key
     if folder.exists():

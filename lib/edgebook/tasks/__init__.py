@@ -10,9 +10,12 @@ if TYPE_CHECKING:
     from edgebook.tasks.task import Task
 
 TASKS = {
+    "diabetes": "edgebook.tasks.diabetes:diabetes",
     "digits": "edgebook.tasks.digits:digits",
     "fashion_mnist": "edgebook.tasks.fashion_mnist:fashion_mnist",
     "mnist1d": "edgebook.tasks.mnist1d:mnist1d",
+    "shapes": "edgebook.tasks.shapes:shapes",
+    "vibration": "edgebook.tasks.vibration:vibration",
 }
 
 FORMATS = {".npz": "edgebook.tasks.npz:npz"}  # the user's own data, by the extension of the path

@@ -1,4 +1,4 @@
-"""Fashion-MNIST: ten kinds of clothing, 28 x 28 grey levels."""
+"""Fashion-MNIST: ten sorts of clothing, 28 x 28 grey levels."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def fashion_mnist() -> Task:
 
 def local_folder() -> Path | None:
     """The first folder that holds all four files: EDGEBOOK_DATA, Debian's, the download cache; None without one."""
-    named = os.environ.get("EDGEBOOK_DATA")
-    folders = [Path(named).expanduser()] if named else []
+    given = os.environ.get("EDGEBOOK_DATA")
+    folders = [Path(given).expanduser()] if given else []
     return next((f for f in (*folders, DEBIAN, _cache()) if all((f / name).is_file() for name in MD5)), None)
 
 

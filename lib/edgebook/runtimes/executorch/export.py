@@ -1,4 +1,4 @@
-"""ExecuTorch programs made: lowered to XNNPACK, integers by torchao's PT2E quantization of the network."""
+"""Export to ExecuTorch: programs lowered to XNNPACK, integers by torchao's PT2E quantization of the network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LiteRT files made: the float file by litert-torch, integers by ai-edge-quantizer, then stripped of what no runtime reads."""
+"""Export to LiteRT: float by litert-torch, integers by ai-edge-quantizer, then stripped of what no runtime reads."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def strip(data: bytes) -> bytes:
         for tensor in graph.tensors:
             tensor.name = None
             if tensor.quantization is not None:
-                tensor.quantization.min = tensor.quantization.max = None  # what calibration saw; scales are kept
+                tensor.quantization.min = tensor.quantization.max = None  # from calibration; scales stay
     _share_buffers(model)
     return _pack(model, schema)
 

@@ -1,4 +1,4 @@
-"""ONNX files made: the float file by torch.onnx, other number formats in `quantize`."""
+"""Export to ONNX: the float file by torch.onnx, other number formats in `quantize`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ __all__ = ["convert", "quantize"]
 
 
 def convert(model, example, path: Path) -> dict[str, Any]:
-    """One file with its weights inside: the exporter's default puts them into a second file, and the size of the first says
-    nothing. Of a FakeQuantized network the integer file that it describes.
+    """One file with its weights inside: by default the exporter puts them into a second file, which the size of the first
+    does not show. Of a FakeQuantized network the integer file that it describes.
     """
     import onnx
     import torch

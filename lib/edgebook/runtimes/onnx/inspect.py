@@ -51,7 +51,7 @@ def node_events(path: Path, *, threads: int, seconds: float) -> list[dict]:
 
 
 def from_profile(events: list[dict]) -> dict[str, Any]:
-    """What `inspect` tells about the graph that runs."""
+    """The figures of `inspect` about the graph that runs."""
     time_of, nodes = defaultdict(list), {}
     for event in events:
         name = event["name"].removesuffix(KERNEL)
