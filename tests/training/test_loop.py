@@ -1,4 +1,4 @@
-"""Training: repeatable, leaves its input alone, and lets techniques in through three plain functions."""
+"""Training: repeatable, leaves its input alone, keeps the best epoch, and lets techniques in through three plain functions."""
 
 from dataclasses import replace
 
@@ -7,6 +7,7 @@ import torch
 
 from edgebook.errors import BadInput
 from edgebook.models import build_model
+from edgebook.tasks import load_task
 from edgebook.training.loop import evaluate, infer, pick_device, seed_all, train
 from edgebook.training.recipe import Recipe
 
@@ -22,8 +23,16 @@ def same(a, b):
     return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
 
 
+@pytest.fixture(scope="module")
+def far_from_zero():
+    """Diabetes with targets that are a hundred times as large: every score is far below -1."""
+    task = load_task("diabetes")
+    return replace(task, y_train=100 * task.y_train, y_val=100 * task.y_val, y_test=100 * task.y_test)
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(mnist1d):
-    first, again, other = (train(fresh(mnist1d), mnist1d, replace(ONE_EPOCH, epochs=2, seed=seed)) for seed in (0, 0, 1))
+    recipe = replace(ONE_EPOCH, epochs=2)
+    first, again, other = (train(fresh(mnist1d), mnist1d, replace(recipe, seed=seed)) for seed in (0, 0, 1))
     assert same(first, again)
     assert not same(first, other)
 
@@ -45,22 +54,44 @@ def test_it_learns_far_beyond_chance(net, mnist1d):
 
 
 def test_the_best_epoch_on_validation_is_kept(net, mnist1d):
-    assert evaluate(net, mnist1d) == pytest.approx(max(e["val_score"] for e in net.history))
+    assert evaluate(net, mnist1d) == pytest.approx(max(epoch["val_score"] for epoch in net.history))
+
+
+def test_the_best_epoch_is_kept_also_where_scores_are_below_minus_one(far_from_zero):
+    """A rate that grows too high: the last epoch is not the best, and every score is below -1."""
+    model = fresh(far_from_zero, "mlp", hidden=[16])
+    recipe = Recipe(epochs=12, batch_size=32, lr=0.3, device="cpu")
+    best, last = (train(model, far_from_zero, recipe, keep=keep) for keep in ("best", "last"))
+    scores = [epoch["val_score"] for epoch in best.history]
+    assert max(scores) < -1
+    assert scores[-1] < max(scores)
+    assert evaluate(best, far_from_zero) == pytest.approx(max(scores), rel=1e-6)
+    assert evaluate(last, far_from_zero) == pytest.approx(scores[-1], rel=1e-6)
+
+
+def test_evaluate_is_the_score_of_the_metric_on_each_split(net, mnist1d):
+    for split, x, y in (("val", mnist1d.x_val, mnist1d.y_val), ("test", mnist1d.x_test, mnist1d.y_test)):
+        assert evaluate(net, mnist1d, split) == pytest.approx(float((infer(net, x).argmax(1) == y).float().mean()))
+
+
+def test_another_metric_of_the_task_decides(net, mnist1d):
+    assert evaluate(net, replace(mnist1d, metric_name="macro_f1")) != evaluate(net, mnist1d)
 
 
 def test_hooks_run_every_step_in_their_order(mnist1d):
     calls = []
-    train(
-        fresh(mnist1d),
-        mnist1d,
-        replace(ONE_EPOCH, batch_size=1800),
-        before_step=lambda model, step: calls.append(("before", step, model.training)),
-        after_step=lambda model, step: calls.append(("after", step, model.training)),
-    )
+
+    def before(model, step):
+        calls.append(("before", step, model.training))
+
+    def after(model, step):
+        calls.append(("after", step, model.training))
+
+    train(fresh(mnist1d), mnist1d, replace(ONE_EPOCH, batch_size=1800), before_step=before, after_step=after)
     assert calls == [("before", 0, True), ("after", 0, True), ("before", 1, True), ("after", 1, True)]
 
 
-def test_a_loss_of_ones_own_is_used(mnist1d):
+def test_a_loss_that_is_given_replaces_that_of_the_kind(mnist1d):
     still = train(fresh(mnist1d), mnist1d, ONE_EPOCH, loss=lambda model, x, y, step: model(x).sum() * 0.0)
     assert same(still, fresh(mnist1d))
 
