@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import sys
-import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from edgebook import files
 from edgebook.paths import store_dir
 
 INDEX = "index.json"  # {"columns": those that `make` returned, "sha256": {file: digest}}
@@ -21,6 +21,7 @@ def stored(key: str, make: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict
     """(folder, columns) of a key: the stored ones, or else what `make(folder)` writes and returns.
 
     A folder appears whole or not at all. When its files have changed since, this is printed, and they are made again.
+    Raises BadInput when the store cannot be written.
     """
     folder = store_dir() / "files" / key
     if folder.exists():
@@ -29,15 +30,13 @@ def stored(key: str, make: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict
             return folder, columns
         print(f"edgebook: {folder} is damaged: made again", file=sys.stderr)
         shutil.rmtree(folder, ignore_errors=True)
-    draft = folder.with_name(f".{key}.{uuid.uuid4().hex[:8]}")
-    draft.mkdir(parents=True)
-    try:
+    files.check_writable(folder.parent)
+    files.remove_abandoned(folder.parent, ".draft-*")
+    with files.temporary_folder(folder.parent, ".draft-") as draft:
         columns = make(draft)
-        (draft / INDEX).write_text(json.dumps({"columns": columns, "sha256": _digests(draft)}))
-        if not folder.exists():  # another process may have been faster
+        files.write_text(draft / INDEX, json.dumps({"columns": columns, "sha256": _digests(draft)}))
+        with suppress(OSError):  # another process was faster
             os.rename(draft, folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return folder, columns
 
 
@@ -51,5 +50,5 @@ def _checked(folder: Path) -> dict[str, Any] | None:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    files = sorted(file for file in folder.iterdir() if file.name != INDEX)
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    """sha256 of every file but the index, by name."""
+    return {file.name: files.sha256(file) for file in sorted(folder.iterdir()) if file.name != INDEX}
