@@ -7,13 +7,13 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from edgebook import files
 from edgebook.paths import store_dir
 
+DRAFT = ".draft-"
 INDEX = "index.json"  # {"columns": those that `make` returned, "sha256": {file: digest}}
 
 
@@ -21,7 +21,6 @@ def stored(key: str, make: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict
     """(folder, columns) of a key: the stored ones, or else what `make(folder)` writes and returns.
 
     A folder appears whole or not at all. When its files have changed since, this is printed, and they are made again.
-    Raises BadInput when the store cannot be written.
     """
     folder = store_dir() / "files" / key
     if folder.exists():
@@ -31,12 +30,14 @@ def stored(key: str, make: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict
         print(f"edgebook: {folder} is damaged: made again", file=sys.stderr)
         shutil.rmtree(folder, ignore_errors=True)
     files.check_writable(folder.parent)
-    files.remove_abandoned(folder.parent, ".draft-*")
-    with files.temporary_folder(folder.parent, ".draft-") as draft:
+    with files.temporary_folder(folder.parent, DRAFT) as draft:  # held, so that only those of killed processes are removed
         columns = make(draft)
         files.write_text(draft / INDEX, json.dumps({"columns": columns, "sha256": _digests(draft)}))
-        with suppress(OSError):  # another process was faster
+        try:
             os.rename(draft, folder)
+        except OSError:
+            if not folder.exists():  # another process may have been faster
+                raise
     return folder, columns
 
 
@@ -50,5 +51,4 @@ def _checked(folder: Path) -> dict[str, Any] | None:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    """sha256 of every file but the index, by name."""
     return {file.name: files.sha256(file) for file in sorted(folder.iterdir()) if file.name != INDEX}

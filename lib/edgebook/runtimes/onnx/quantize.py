@@ -104,7 +104,7 @@ def save_ranges(prepared: Path, items: np.ndarray, algorithm: str, path: Path) -
     from onnxruntime.quantization.calibrate import TensorsData
     from onnxruntime.quantization.quantize import save_tensors_data
 
-    collector = create_calibrator(
+    collector: Any = create_calibrator(
         prepared,
         None,
         augmented_model_path=str(path.with_suffix(".onnx")),
