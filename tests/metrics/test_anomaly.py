@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
@@ -70,7 +70,6 @@ def test_the_paired_difference_is_that_of_delongs_equations(digits):
     assert (hi - delta, delta - lo) == pytest.approx((1.959964 * error,) * 2, rel=1e-6)
 
 
-@settings(derandomize=True, deadline=None, max_examples=100)
 @given(st.integers(0, 10_000), st.integers(2, 30), st.integers(2, 30), st.integers(0, 3))
 def test_what_holds_for_all_scores(seed, m, n, digits):
     a, b, targets = scores(m, n, seed, digits=digits)

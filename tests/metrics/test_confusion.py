@@ -41,7 +41,7 @@ def test_item_scores_are_predicted_classes_and_the_matrix_is_that_of_scikit_lear
     assert np.array_equal(stats.confusion(a[:20], targets[:20]), confusion_matrix(targets[:20], a[:20]))
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.lists(st.integers(1, 30), min_size=2, max_size=5), st.floats(0, 1))
 def test_what_holds_for_all_answers(seed, sizes, right):
     a, b, targets = answers(tuple(sizes), seed, right)

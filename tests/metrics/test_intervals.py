@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize
 from scipy import stats as reference
@@ -14,7 +14,6 @@ from statsmodels.stats.proportion import proportion_confint
 from edgebook.metrics import intervals as stats
 from edgebook.metrics.verdicts import verdict
 
-ALWAYS_THE_SAME = settings(derandomize=True, deadline=None, max_examples=200)
 counts = st.integers(0, 2000)
 
 
@@ -172,7 +171,6 @@ def test_one_seed_has_no_interval():
 # What holds for all counts
 
 
-@ALWAYS_THE_SAME
 @given(st.integers(1, 5000), st.floats(0, 1), st.floats(0.5, 0.999))
 def test_wilson_holds_the_share_mirrors_and_narrows(n, share, confidence):
     n_correct = round(share * n)
@@ -183,7 +181,6 @@ def test_wilson_holds_the_share_mirrors_and_narrows(n, share, confidence):
     assert narrower[1] - narrower[0] < hi - lo
 
 
-@ALWAYS_THE_SAME
 @given(counts, counts, counts)
 def test_the_paired_interval_holds_the_difference_and_mirrors(only_a, only_b, neither_or_both):
     n = only_a + only_b + neither_or_both + 1
@@ -192,7 +189,6 @@ def test_the_paired_interval_holds_the_difference_and_mirrors(only_a, only_b, ne
     assert stats.paired_interval(only_b, only_a, n) == pytest.approx((-hi, -lo), abs=1e-12)
 
 
-@ALWAYS_THE_SAME
 @given(counts, counts, counts)
 def test_one_more_item_that_only_a_has_right_never_lowers_the_interval(only_a, only_b, others):
     n = only_a + only_b + others + 1

@@ -52,7 +52,7 @@ def test_no_constant_scores_better_than_chance():
     assert best == pytest.approx(METRIC.chance(targets), abs=0.01)
 
 
-@settings(derandomize=True, deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.integers(5, 60), st.floats(0.01, 100), st.floats(-50, 50))
 def test_differences_mirror_and_follow_the_unit_of_the_targets(seed, n, scale, shift):
     a, targets = predictions(n, 1, seed)

@@ -3,12 +3,11 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgebook.metrics.verdicts import CANNOT_TELL, SCORE_WORDS, speed_verdict, verdict
 
-ALWAYS_THE_SAME = settings(derandomize=True, deadline=None, max_examples=300)
 ends = st.floats(-1, 1, allow_nan=False)
 margins = st.floats(0, 0.5)
 
@@ -60,7 +59,6 @@ def test_speed_verdict_mirrors_when_the_files_swap(lo, hi, word):
 # What holds for every interval
 
 
-@ALWAYS_THE_SAME
 @given(ends, ends, margins)
 def test_swapping_the_two_files_swaps_better_and_worse(a, b, margin):
     lo, hi = sorted((a, b))
@@ -69,7 +67,6 @@ def test_swapping_the_two_files_swaps_better_and_worse(a, b, margin):
     assert verdict(-hi, -lo, margin) == swapped.get(word, word)
 
 
-@ALWAYS_THE_SAME
 @given(ends, ends, margins)
 def test_a_verdict_is_what_its_interval_shows(a, b, margin):
     lo, hi = sorted((a, b))
@@ -80,7 +77,6 @@ def test_a_verdict_is_what_its_interval_shows(a, b, margin):
     assert word != CANNOT_TELL or (lo <= 0 <= hi and max(-lo, hi) >= margin)
 
 
-@ALWAYS_THE_SAME
 @given(ends, ends, st.floats(0, 1), margins)
 def test_a_higher_interval_is_never_called_lower(a, b, shift, margin):
     lo, hi = sorted((a, b))
@@ -89,7 +85,6 @@ def test_a_higher_interval_is_never_called_lower(a, b, shift, margin):
     assert CANNOT_TELL in words or ranks[words[0]] <= ranks[words[1]]
 
 
-@ALWAYS_THE_SAME
 @given(ends, ends, st.floats(0, 1), st.floats(0, 1), margins)
 def test_a_narrower_interval_never_contradicts_a_wider_one(a, b, cut_below, cut_above, margin):
     lo, hi = sorted((a, b))
@@ -99,7 +94,6 @@ def test_a_narrower_interval_never_contradicts_a_wider_one(a, b, cut_below, cut_
     assert outer == CANNOT_TELL or inner in (outer, "same")
 
 
-@ALWAYS_THE_SAME
 @given(st.floats(0.1, 10), st.floats(0.1, 10))
 def test_a_speed_verdict_mirrors_too(a, b):
     lo, hi = sorted((a, b))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import pytest
 import torch
@@ -14,11 +15,14 @@ IMAGES = ((1, 28, 28), (1, 8, 8), (3, 32, 32))
 SEQUENCES = ((1, 40), (3, 20))
 ON_IMAGES = ("ds_cnn", "lightweight_cnn", "mobilenet_v2", "resnet8", "squeezenet")
 ON_BOTH = ("gru", "lstm", "mlp")
-FITS = (
+ONE_OUTPUT_PER_CLASS = (
     [(name, shape) for name in ON_IMAGES for shape in IMAGES]
     + [(name, shape) for name in ON_BOTH for shape in IMAGES + SEQUENCES]
     + [("conv1d", shape) for shape in SEQUENCES]
 )
+FITS = [(name, shape, 7, (7,)) for name, shape in ONE_OUTPUT_PER_CLASS]  # model, input shape, n_outputs, shape of an output
+FITS += [("unet", shape, 7, (7, *shape[1:])) for shape in IMAGES]
+FITS += [("autoencoder", shape, math.prod(shape), (math.prod(shape),)) for shape in IMAGES + SEQUENCES]
 WARNING_OF_RNN_EXPORT = "ignore:The tensor attributes self.rnn._flat_weights"
 
 
@@ -27,7 +31,7 @@ def n_params(model: torch.nn.Module) -> int:
 
 
 def test_every_model_is_covered_here():
-    assert {name for name, _ in FITS} == set(MODELS)
+    assert {name for name, *_ in FITS} == set(MODELS)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +44,10 @@ def test_every_model_is_covered_here():
         ("lstm", (1, 40), 10, {}, 2 * 4 * (6 * 1 + 6 * 6 + 6 + 6) + (2 * 6 * 40) * 10 + 10),
         ("gru", (1, 40), 10, {"head": "last", "directions": 1, "hidden": 4}, 3 * (4 + 16 + 8) + 4 * 10 + 10),
         ("mlp", (1, 3), 2, {"hidden": ()}, 3 * 2 + 2),
+        # MLPerf Tiny's autoencoder has 269,992, of them a spare bias and two running statistics for each hidden unit
+        ("autoencoder", (640,), 640, {}, 269_992 - 3 * (8 * 128 + 8)),
+        ("unet", (1, 16, 16), 3, {}, 29_795),
+        ("unet", (1, 4, 4), 2, {"widths": (2, 3)}, 9 * (2 + 4 + 6 + 9 + 10 + 4) + 2 * (2 + 2 + 3 + 3 + 2 + 2) + 2 * 2 + 2),
         ("lightweight_cnn", (1, 28, 28), 10, {}, 1_199_882),  # published, Keras mnist_cnn
         ("resnet8", (3, 32, 32), 10, {}, 78_666 - 480 - 240),  # MLPerf Tiny less running statistics, spare biases
         ("ds_cnn", (1, 49, 10), 12, {"stem_kernel": (10, 4), "stem_stride": 2}, 24_908 - 1_152 - 576),  # likewise
@@ -101,14 +109,14 @@ def test_state_dict_is_torchvisions_whatever_the_strides(name, n_entries, expect
     build_model(name, (3, 28, 28), 1000).load_state_dict(state)  # strict: raises on any difference
 
 
-@pytest.mark.parametrize(("name", "input_shape"), FITS)
-def test_forward_gives_one_row_of_outputs_an_item(name, input_shape):
+@pytest.mark.parametrize(("name", "input_shape", "n_outputs", "output_shape"), FITS)
+def test_forward_gives_the_outputs_of_each_item(name, input_shape, n_outputs, output_shape):
     torch.manual_seed(0)
-    model = build_model(name, input_shape, 7).eval()
+    model = build_model(name, input_shape, n_outputs).eval()
     x = torch.randn(3, *input_shape)
     with torch.no_grad():
         y = model(x)
-        assert y.shape == (3, 7)
+        assert y.shape == (3, *output_shape)
         torch.testing.assert_close(model(x[1:2]), y[1:2], rtol=1e-4, atol=1e-5)  # items do not mix
 
 
@@ -129,8 +137,8 @@ def test_the_smallest_allowed_input_runs(name, input_shape, shape):
 @pytest.mark.filterwarnings(WARNING_OF_RNN_EXPORT)
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_export_gives_the_same_outputs_and_spec_rebuilds(name):
-    input_shape = (1, 8, 8) if name in ON_IMAGES else (1, 20)
-    model = build_model(name, input_shape, 5).eval()
+    input_shape = (1, 8, 8) if name in (*ON_IMAGES, "unet") else (1, 20)
+    model = build_model(name, input_shape, 20 if name == "autoencoder" else 5).eval()
     x = torch.randn(2, *input_shape)
     exported = torch.export.export(model, (x,)).module()
     with torch.no_grad():
@@ -180,16 +188,17 @@ def test_recurrent_reads_an_image_row_by_row():
         assert not torch.equal(model(changed), model(image))
 
 
-@pytest.mark.parametrize("name", [*ON_IMAGES, "conv1d", "mlp"])
+@pytest.mark.parametrize("name", [*ON_IMAGES, "conv1d", "mlp", "autoencoder", "unet"])
 def test_runs_after_half_the_channels_are_cut(name):
     tp = pytest.importorskip("torch_pruning")
-    input_shape = (1, 40) if name == "conv1d" else (1, 28, 28)
-    model = build_model(name, input_shape, 10).eval()
+    input_shape = (1, 40) if name in ("conv1d", "autoencoder") else (1, 28, 28)
+    model = build_model(name, input_shape, 40 if name == "autoencoder" else 10).eval()
     before, x = n_params(model), torch.randn(2, *input_shape)
+    shape = model(x).shape
     last = [m for m in model.modules() if isinstance(m, (torch.nn.Linear, torch.nn.Conv2d))][-1]
     importance = tp.importance.MagnitudeImportance(p=2)
     tp.pruner.BasePruner(model, x, importance, pruning_ratio=0.5, ignored_layers=[last]).step()
-    assert model(x).shape == (2, 10)
+    assert model(x).shape == shape
     assert n_params(model) < 0.6 * before
 
 
@@ -214,6 +223,10 @@ def test_runs_after_half_the_channels_are_cut(name):
         ("gru", (1, 40), {"head": "first"}, ("gru", "head", "first", "last, all")),
         ("lstm", (1, 40), {"directions": 3}, ("lstm", "directions", "3", "1, 2")),
         ("mlp", (1, 0), {}, ("mlp", "(1, 0)", "above zero")),
+        ("autoencoder", (1, 40), {}, ("autoencoder", "10 outputs", "(1, 40)", "40")),
+        ("autoencoder", (10,), {"bottleneck": 0}, ("autoencoder", "bottleneck", "0")),
+        ("unet", (1, 40), {}, ("unet", "(1, 40)", "channels, height, width")),
+        ("unet", (1, 18, 16), {}, ("unet", "(1, 18, 16)", "sides that 4 divides")),
     ],
 )
 def test_bad_input_is_one_line_that_names_it(name, input_shape, shape, says):

@@ -119,15 +119,11 @@ def _section(case: Case, key: str) -> dict[str, Any]:
         "kind": answer.kind,
         "answer": first,
         "notes": more,
-        "figures": [Markup(_figure(measured, cost, answer.row, key)) for cost in COSTS if _can_draw(measured, cost)],
+        "figures": [Markup(_figure(measured, cost, answer.row, key)) for cost in COSTS if case.has(cost)],
         "front": Markup(html_table(members, "", answer.row)) if members else "",
         "all": Markup(html_table(sorted(every, key=_order), "", answer.row)),
         "n_all": len(every),
     }
-
-
-def _can_draw(rows: list[Row], cost: str) -> bool:
-    return any(row["score"] is not None and row[cost] is not None for row in rows)
 
 
 def _figure(rows: list[Row], cost: str, chosen: Row | None, key: str) -> str:
