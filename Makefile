@@ -20,10 +20,12 @@ lint: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
-# mutation testing of metrics, the choice and the aggregation; about half an hour, see docs/mutation.md
+# which changes of an operator or a number in the metrics, the choice and the aggregation does no test notice? docs/mutation.md
 mutate: .venv/ready
-	$(BIN)/mutmut run
-	$(BIN)/mutmut results
+	rm -rf .mutate && mkdir .mutate
+	cp -R lib .mutate/src && cp -R tests notebooks params devices.yaml pyproject.toml .mutate
+	cd .mutate && ../$(BIN)/mutmut run
+	cd .mutate && ../$(BIN)/mutmut results
 
 # pip chooses the PyTorch build that suits the machine, uv installs the rest several times faster; both from the lock file,
 # whole: chosen in two steps, versions do not go together

@@ -26,15 +26,24 @@ def run(
 ) -> None:
     """Run a preset: notebooks, pages, index. What is done already is found again; what was stopped goes on."""
     from edgebook.paths import reports_dir
-    from edgebook.runner import execute as runner
-    from edgebook.runner.plan import plan, read_preset
+    from edgebook.runner.plan import chosen, plan
+    from edgebook.runner.preset import read_preset
 
     name = name or preset.stem
     if dry_run:
-        for execution in plan(read_preset(preset, set_), name, only):
+        for execution in chosen(plan(read_preset(preset, set_), name), only):
             print(f"{execution.name}  ->  {reports_dir() / name / 'pages' / execution.name}.html")
         return
-    failures = runner.run_preset(preset, run=name, only=only, overrides=set_, fresh=fresh, jobs=jobs)
+    from edgebook.runner.run import Options, run_preset
+
+    options = Options(tuple(only), tuple(set_), fresh, jobs)
+    failures = run_preset(
+        preset,
+        name,
+        options,
+        check="edgebook.experiment.preflight:check",
+        page="edgebook.report.pages.notebook_page:page",
+    )
     _report(name)
     if failures:
         print(f"edgebook: {failures} failed; the index says which and why", file=sys.stderr)

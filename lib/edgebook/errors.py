@@ -27,10 +27,13 @@ def one_line(error: BaseException) -> str:
     """The first line of an exception that says something, without terminal colours; with the type where it is no message for
     users. A line that only announces the next one (it ends in a colon) is joined with it.
     """
-    lines = [line.strip() for line in COLOURS.sub("", str(error)).splitlines() if line.strip()]
+    return line_of(str(error), kind="" if isinstance(error, BadInput | Unsupported) else type(error).__name__)
+
+
+def line_of(message: str, *, kind: str = "") -> str:
+    """The same of an exception's message; `kind` is its type, where that is to be named."""
+    lines = [line.strip() for line in COLOURS.sub("", message).splitlines() if line.strip()]
     text = lines[0] if lines else ""
     if text.endswith(":") and len(lines) > 1:
         text = f"{text} {lines[1]}"
-    if not isinstance(error, BadInput | Unsupported):
-        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return text[:LONGEST]
+    return (f"{kind}: {text}" if kind and text else kind or text)[:LONGEST]

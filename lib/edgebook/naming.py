@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
+
+LONGEST = 80  # characters of data and network in the name of an execution
 
 
 def short_id(*parts: Any) -> str:
@@ -39,4 +42,5 @@ def execution_name(notebook: str, values: dict[str, Any]) -> str:
         return notebook
     identity = short_id(values["task"], values["model"], values.get("model_shape") or {})[:6]
     labels = f"{task_label(values['task'])}-{model_label(values['model']).replace(':', '.')}"
+    labels = re.sub(r"[^\w.-]", "_", labels, flags=re.ASCII)[:LONGEST]  # part of the names of files
     return f"{notebook}--{labels}-{identity}--s{values['seed']}"

@@ -155,7 +155,8 @@ def notebook_defaults(stem: str) -> dict[str, Any]:
     for cell in json.loads(books[stem].read_text(encoding="utf-8"))["cells"]:
         if "parameters" in cell["metadata"].get("tags", []):
             statements = ast.parse("".join(cell["source"])).body
-            return {node.targets[0].id: ast.literal_eval(node.value) for node in statements if isinstance(node, ast.Assign)}
+            assignments = [(node.targets[0], node.value) for node in statements if isinstance(node, ast.Assign)]
+            return {name.id: ast.literal_eval(value) for name, value in assignments if isinstance(name, ast.Name)}
     return {}
 
 
@@ -241,5 +242,5 @@ def _schema_in_words(schema: dict[str, Any]) -> str:
     if schema.get("type") == "array":
         return f"list of ({_schema_in_words(schema['items'])})"
     bounds = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
-    kind = {"object": "mapping"}.get(schema.get("type", "any"), schema.get("type", "any"))
+    kind = str(schema.get("type", "any")).replace("object", "mapping")
     return ", ".join([kind, *(f"{sign} {schema[key]:g}" for key, sign in bounds.items() if key in schema)])

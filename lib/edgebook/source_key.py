@@ -22,7 +22,7 @@ from typing import Any
 from edgebook.errors import BadInput
 from edgebook.libraries import versions_of
 from edgebook.source_neutral import is_neutral
-from edgebook.source_tree import PATH, Source, locate, parse, read_module, registry, uses
+from edgebook.source_tree import PATH, Source, form, locate, parse, read_module, registry, uses
 
 STARTED_NS = time.time_ns()
 LIBRARY = re.compile(r"[A-Za-z][\w-]*")  # what may be the name of a distribution
@@ -51,6 +51,8 @@ def closure(*roots: Any, names: Iterable[str] = (), code: str = "", packages: It
         module, name = _place(root)
         if not isinstance(root, str):
             walk.local.add(module.split(".")[0])
+        if module.split(".")[0] in walk.local and read_module(module) is None:
+            raise BadInput(f"{module}: its source cannot be read; allowed: what a module defines that is a file")
         walk.follow(module, name)
     if code:
         source = parse("__code__", code)
@@ -113,7 +115,7 @@ class _Walk:
         while self.waiting or self._select_entries():
             while self.waiting:
                 module, place, node = self.waiting.pop()
-                self.content.setdefault(place, []).append(ast.dump(node))
+                self.content.setdefault(place, []).append(form(node))
                 self._visit(module, node, is_entry=place in self.entries)
 
     def follow(self, module: str, name: str) -> None:
@@ -121,9 +123,12 @@ class _Walk:
         if module.split(".")[0] not in self.local:
             self._add_library(module)
             return
+        if is_neutral(module, name):
+            self.reached.add(f"{module}:{name}")
+            return
         source = self._source(module)
-        if source is None:
-            raise BadInput(f"{module}: its source cannot be read; allowed: a function of a module that is a file")
+        if source is None:  # importing it will fail, or be caught
+            return
         if not name:
             self._follow_module(module, source)
         elif name in source.definitions:
@@ -142,16 +147,13 @@ class _Walk:
             self.sources[module] = read_module(module) if module else None
         return self.sources[module]
 
-    def _enter(self, module: str) -> bool:
-        """Whether a module counts. What runs when it is imported, in the packages around it too, is part of everything in it."""
-        if is_neutral(module):
-            return False
+    def _enter(self, module: str) -> None:
+        """Visit what runs when a module is imported, in the packages around it too: it is part of everything in it."""
         place, source = f"{module}:", self._source(module)
         if source and place not in self.reached:
             self.reached.add(place)
             self.visit_effects(source)
             self._enter(module.rpartition(".")[0])
-        return True
 
     def visit_effects(self, source: Source) -> None:
         for node in source.effects:
@@ -175,8 +177,9 @@ class _Walk:
         if place in self.reached:
             return
         self.reached.add(place)
-        if not self._enter(module) or is_neutral(module, name):
+        if is_neutral(module, name):
             return
+        self._enter(module)
         for node in source.definitions[name]:
             entries = registry(node, self.local)
             if entries is None:

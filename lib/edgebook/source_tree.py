@@ -119,6 +119,13 @@ def _inner_imports(node: ast.AST, package: str) -> dict[str, tuple[str, str]]:
     return imports
 
 
+@cache
+def form(node: ast.AST) -> str:
+    """The code as text without positions; equal for equal code."""
+    return ast.dump(node)
+
+
+@cache
 def uses(node: ast.AST, module: str) -> Uses:
     """The names, attributes, texts and imports in a piece of code of `module`."""
     chains = frozenset(_chains(node))

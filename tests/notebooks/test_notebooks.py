@@ -13,6 +13,7 @@ import yaml
 
 from edgebook.paths import NOTEBOOKS
 from edgebook.rows import read_rows
+from edgebook.vocabulary import FAMILIES, ROLES
 
 ROOT = NOTEBOOKS.parent
 BOOKS = sorted(NOTEBOOKS.glob("*.ipynb"))
@@ -36,6 +37,8 @@ def test_how_a_notebook_reads(path):
         kinds = {type(node) for node in ast.walk(ast.parse(cell.source))}
         assert not kinds & {ast.FunctionDef, ast.ClassDef, ast.Lambda}
         assert "!pip" not in cell.source
+        assert set(re.findall(r"""family["']?[=:] *"(\w+)""", cell.source)) <= FAMILIES.keys()
+        assert set(re.findall(r"""role["']?[=:] *"(\w+)""", cell.source)) <= ROLES.keys()
 
 
 def blocks_of(tree):
@@ -101,6 +104,12 @@ def edgebook(folder, *arguments):
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
 
 
+def execution(folder, stem):
+    """The name of a run's only execution of a notebook."""
+    (rows,) = (folder / "rows").glob(f"{stem}--*.jsonl")
+    return rows.stem
+
+
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
     """The preset smoke through the real runner: its folder and what was printed."""
@@ -153,7 +162,7 @@ def test_a_second_run_finds_everything(smoke):
 
 def test_plain_papermill_gives_the_same_scores(smoke, tmp_path):
     folder, _ = smoke
-    name = "20_prune_sweep--mnist1d-conv1d--s0"
+    name = execution(folder, "20_prune_sweep")
     before = [(row["point_id"], row["runtime"], row["score"]) for row in read_rows(folder / "rows" / f"{name}.jsonl")]
     given = yaml.safe_load((folder / "params" / f"{name}.yaml").read_text())
     changed = tmp_path / "params.yaml"
@@ -177,9 +186,9 @@ def test_plain_papermill_gives_the_same_scores(smoke, tmp_path):
     assert after == before
 
 
-def test_a_point_that_fails_is_a_row_and_the_others_go_on(smoke):
+def test_a_version_that_fails_is_a_row_and_the_others_go_on(smoke):
     folder, _ = smoke
-    absurd = "20_prune_sweep.finetune_lr=1.0e+30"  # fine-tuning diverges
+    absurd = "20_prune_sweep.finetune_recipe.lr=1.0e+30"  # fine-tuning diverges
     done = edgebook(folder.parent, "run", "smoke", "--name", "fails", "--only", "20_prune_sweep", "--set", absurd)
     assert done.returncode == 1
     assert "failed; the index says which and why" in done.stderr
@@ -187,17 +196,22 @@ def test_a_point_that_fails_is_a_row_and_the_others_go_on(smoke):
     assert {row["family"] for row in found if row["status"] == "failed"} == {"prune", "scratch"}  # the second after the first
     assert all("a smaller lr" in row["error"] for row in found if row["status"] == "failed")
     assert {row["family"] for row in found if row["status"] == "ok"} == {"baseline"}
+    skipped = [row for row in found if row["status"] == "skipped"]
+    assert {row["method"] for row in skipped} == {"prune-defaults"}  # it is cut to the MACs of the one that failed
+    assert all("which failed" in row["error"] and "a smaller lr" in row["error"] for row in skipped)
     assert "a smaller lr" in (folder.parent / "fails" / "index.html").read_text()
 
 
-def test_a_point_that_fails_leaves_the_others_their_rows(smoke):
+def test_what_a_technique_cannot_take_is_unsupported_and_leaves_the_others_their_rows(smoke):
     folder, _ = smoke
-    kinds = '20_prune_sweep.importances=["bn_scale", "l2"]'  # conv1d has no batch norm
-    done = edgebook(folder.parent, "run", "smoke", "--name", "one", "--only", "20_prune_sweep", "--set", kinds)
-    assert done.returncode == 1
+    importances = '20_prune_sweep.importances=["bn_scale", "l2"]'  # conv1d has no batch norm
+    done = edgebook(folder.parent, "run", "smoke", "--name", "one", "--only", "20_prune_sweep", "--set", importances)
+    assert done.returncode == 0, done.stderr
     found = read_rows(folder.parent / "one")
-    assert {row["method"] for row in found if row["status"] == "failed"} == {"prune-bn_scale"}
-    assert all("needs batch norm" in row["error"] for row in found if row["status"] == "failed")
+    refused = [row for row in found if row["status"] == "unsupported"]
+    assert {row["method"] for row in refused} == {"prune-bn_scale"}
+    assert all("needs batch norm" in row["error"] and row["extra"]["unsupported"] == "structure" for row in refused)
+    assert {row["method"] for row in found if row["status"] == "skipped"} == {"prune-defaults"}
     assert {row["method"] for row in found if row["status"] == "ok"} == {"baseline", "prune-l2", "scratch"}
 
 
@@ -212,7 +226,7 @@ def test_pick_names_a_file_that_is_there(smoke):
 def test_a_notebook_that_dies_is_a_failed_row(smoke, tmp_path):
     folder, _ = smoke
     done = edgebook(folder.parent, "run", "smoke", "--name", "dies", "--only", "10_baseline", "--set", "10_baseline.device=cuda")
-    state = json.loads((folder.parent / "dies" / "state" / "10_baseline--mnist1d-conv1d--s0.json").read_text())
+    state = json.loads((folder.parent / "dies" / "state" / f"{execution(folder, '10_baseline')}.json").read_text())
     assert done.returncode == 1
     assert "'cuda' is not here" in state["error"]
     assert [row["status"] for row in read_rows(folder.parent / "dies")] == ["failed"]

@@ -24,6 +24,9 @@ def test_one_case_per_model_and_setting_this_host_first():
         ("mnist1d · gru", "on host, 1 thread, 1 item per call"),
     ]
     assert len(found[2].beside) == 6
+    assert [case.has("latency_ms_p50") for case in found] == [True, True, False, True]
+    assert found[2].has("size_bytes")
+    assert not cases(all_wrong())[0].has("size_bytes")
     assert found[2].answer().text.startswith("Nothing to recommend" if found[2].answer().row is None else "Ship npu")
 
 

@@ -33,8 +33,7 @@ def npu(label="net", **values):
 
 
 def choices(*rows, **limits):
-    text = targets.choices(list(rows), BOARDS, **limits)
-    return dict(line.split(": ", 1) for line in text.splitlines())
+    return targets.choices(list(rows), BOARDS, **limits)
 
 
 def test_the_smallest_that_keeps_the_score_goes_to_a_board():
@@ -66,9 +65,9 @@ def test_an_accelerators_own_file_comes_first():
 
 def test_a_baseline_that_has_not_learned_goes_to_no_board():
     bad = floats() | {"score": 0.11, "score_lo": 0.1}
-    text = targets.choices([bad, micro()], BOARDS)
-    assert text.startswith("On no board: Nothing to recommend: the float baseline has not learned")
-    assert len(text.splitlines()) == 1
+    told = choices(bad, micro())
+    assert list(told) == ["every board"]
+    assert told["every board"].startswith("Nothing to recommend: the float baseline has not learned")
 
 
 def test_the_allowed_loss_is_the_users():

@@ -117,7 +117,8 @@ def end_with_stdin() -> None:
     worker = os.getpid()
     if os.fork():
         return
-    os.close(1), os.close(2)  # else a reader of this process's output would wait for the watcher too
+    os.close(1)
+    os.close(2)  # else a reader of this process's output would wait for the watcher too
     stdin = select.poll()
     stdin.register(0, 0)  # hang-up is always reported
     while os.getppid() == worker and not stdin.poll(WATCH_MS):

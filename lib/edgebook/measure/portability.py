@@ -148,7 +148,8 @@ def _operators(clip: bool) -> list[type]:
     from onnx.reference.op_run import OpRun
 
     def conv(self, x, x_scale, x_zero, w, w_scale, w_zero=None, bias=None, **attributes):
-        return (clipped_conv(*map(_tensor, (x, x_zero, w, w_zero)), np.asarray(x_scale * w_scale), bias, clip, vars(self)),)
+        x, x_zero, w, w_zero = map(_tensor, (x, x_zero, w, w_zero))
+        return (clipped_conv(x, x_zero, w, w_zero, np.asarray(x_scale * w_scale), bias, clip, vars(self)),)
 
     def product(self, x, x_scale, x_zero, w, w_scale, w_zero=None, bias=None, **attributes):
         w, w_zero = (w.T, w_zero) if getattr(self, "transB", 0) else (w, w_zero)
@@ -160,7 +161,8 @@ def _operators(clip: bool) -> list[type]:
         return (real if bias is None else real + bias,)
 
     def depthwise(self, x, w, bias=None, **attributes):  # ONNX's own evaluator takes one group after the other
-        return (clipped_conv(*map(_tensor, (x, None, w, None)), np.ones(()), bias, False, vars(self)),)
+        x, w, zero = map(_tensor, (x, w, None))
+        return (clipped_conv(x, zero, w, zero, np.ones(()), bias, False, vars(self)),)
 
     runs = {"ClippedConv": conv, "ClippedGemm": product, "ClippedMatMul": product, "Conv": depthwise}
     domains = {name: "" if name == "Conv" else "edgebook" for name in runs}

@@ -94,7 +94,7 @@ def _scored_for(artifacts: list[Artifact]) -> list[int]:
         record = runtime(artifact.runtime)
         runs, file = artifact.runtime, artifact.path
         if record.scored_by_source:
-            runs, file = record.parent, source_path(file)
+            runs, file = record.parent or runs, source_path(file)
         same = runs, hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else str(file)
         scorers.append(index if record.has_latency else first.get(same, index))
         first.setdefault(same, index)

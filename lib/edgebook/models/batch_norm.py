@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import warnings
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.fx.proxy import TraceError
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
@@ -103,12 +105,12 @@ def following(model: nn.Module) -> dict[str, list[str]]:
     return paths
 
 
-def _calls(model: nn.Module) -> list[fx.Node]:
+def _calls(model: nn.Module) -> list[Any]:
     """The calls of modules in the traced forward, in order; none where its control flow depends on the data."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             graph = fx.symbolic_trace(model).graph
-    except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError):
+    except (TraceError, TypeError, ValueError, RuntimeError):
         return []
     return [node for node in graph.nodes if node.op == "call_module"]

@@ -6,9 +6,10 @@ import copy
 import dataclasses
 import logging
 import warnings
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from edgebook.errors import Unsupported
 from edgebook.models.batch_norm import NORMS
@@ -26,7 +27,10 @@ class FakeQuantized(nn.Module):
     item can set them.
     """
 
-    def __init__(self, graph: nn.Module):
+    graph: fx.GraphModule
+    frozen: Tensor
+
+    def __init__(self, graph: fx.GraphModule):
         super().__init__()
         self.graph = graph
         self.register_buffer("frozen", torch.tensor(False))
@@ -54,7 +58,7 @@ class FakeQuantized(nn.Module):
         return convert_pt2e(copy.deepcopy(self.eval().graph), fold_quantize=fold)
 
 
-def _switch(graph: nn.Module, training: bool) -> None:
+def _switch(graph: fx.GraphModule, training: bool) -> None:
     """Put an exported graph into a mode by the argument of each batch norm and dropout that tells it. torchao's own switch
     matches patterns, which takes seconds in every epoch.
     """
@@ -85,11 +89,12 @@ def prepare(model: nn.Module) -> FakeQuantized:
         from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
 
         float_copy = copy.deepcopy(model).cpu().train()
-        example = torch.zeros(8, *model.spec["input_shape"])
+        spec: Any = model.spec
+        example = torch.zeros(8, *spec["input_shape"])
         program = torch.export.export(float_copy, (example,), dynamic_shapes=(batch,), strict=False)
         net = FakeQuantized(prepare_qat_pt2e(program.module(), _quantizer()))
     wrapper = {"name": "fake_quantized", "structure": describe(model)}
-    net.spec = {**model.spec, "wrappers": [*model.spec["wrappers"], wrapper]}
+    net.spec = {**spec, "wrappers": [*spec["wrappers"], wrapper]}
     return net.eval()
 
 

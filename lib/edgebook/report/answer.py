@@ -232,7 +232,7 @@ def _coarse(row: Row, limits: Limits) -> list[str]:
 
 def _refuted(choice: Choice, limits: Limits) -> list[str]:
     """Sentences on the files that validation had put first and the test set contradicts."""
-    sentences = []
+    sentences, more = [], len(choice.refuted) - LISTED
     for row in choice.refuted[:LISTED]:
         label = fmt.metric(row["metric"]).label
         figure = fmt.with_interval(fmt.difference(row["delta"], row["metric"], unit=True), fmt.difference_interval(row))
@@ -242,7 +242,6 @@ def _refuted(choice: Choice, limits: Limits) -> list[str]:
             f"Not {fmt.name(row)} ({fmt.where(row)}), which kept its {label} on validation: the test set shows {figure}, "
             f"more than the {_allowed(row, limits)} that may be lost."
         )
-    more = len(choice.refuted) - LISTED
     return [*sentences, f"The test set refutes {more} more in the same way."] if more > 0 else sentences
 
 

@@ -32,6 +32,10 @@ class Case:
     rows: list[Row]
     beside: list[Row]
 
+    def has(self, column: str) -> bool:
+        """Whether a row here has a score and this figure, so that the two can be drawn."""
+        return any(row["score"] is not None and row[column] is not None for row in ok(self.rows))
+
     def answer(self, limits: Limits | None = None) -> Answer:
         """What to ship here."""
         return answer(ok(self.rows), limits, beside=self.beside)

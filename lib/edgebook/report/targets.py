@@ -92,19 +92,18 @@ def _boards(row: Row, devices: Devices, budget_ms: float | None) -> str:
     return "; ".join(filter(None, parts)) or "no board here runs it"
 
 
-def choices(rows: list[Row], devices: Devices, *, max_loss: float | None = None, latency_budget_ms: float = 0) -> str:
-    """One line per board: what to ship there, by the rules of every answer, among the files that fit.
+def choices(rows: list[Row], devices: Devices, *, max_loss: float | None = None, latency_budget_ms: float = 0) -> dict[str, str]:
+    """Board -> what to ship there, by the rules of every answer, among the files that fit.
 
     On a board with an accelerator its files come first; then, where latencies are the board's own, the fastest, elsewhere the
-    smallest. max_loss: of the validation score; None: the metric's margin. One line in all where the baseline has learned
-    nothing.
+    smallest. max_loss: of the validation score; None: the metric's margin. One entry for all boards where the baseline has
+    learned nothing.
     """
     limits = Limits(max_loss=max_loss)
     overall = answer(rows, limits)
     if overall.choice.unlearned:
-        return f"On no board: {overall.text}"
-    results = {name: _choice(rows, device, limits, latency_budget_ms or None) for name, device in devices.items()}
-    return "\n".join(f"{name}: {text}" for name, text in results.items())
+        return {"every board": overall.text}
+    return {name: _choice(rows, device, limits, latency_budget_ms or None) for name, device in devices.items()}
 
 
 def _choice(rows: list[Row], device: Device, limits: Limits, budget_ms: float | None) -> str:

@@ -1,207 +1,195 @@
-"""Executions -> executed notebooks, pages and one index."""
+"""One execution: papermill runs the notebook, its page is written, and a record says what was left behind.
+
+Executing a notebook changes the working folder and the environment of its process: one at a time in a process.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from itertools import groupby
-from multiprocessing import get_context
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import yaml
 
-from edgebook import parameters as params
-from edgebook import rows
-from edgebook.errors import BadInput
-from edgebook.experiment.notebook import one_line
-from edgebook.measure import machine
-from edgebook.paths import reports_dir
-from edgebook.runner.plan import Execution, check_data, plan, read_preset
+from edgebook import files, paths, rows
+from edgebook.errors import line_of, one_line
+from edgebook.naming import model_label, short_id, task_label
+from edgebook.registry import resolve
+from edgebook.runner.key import execution_key
+from edgebook.runner.plan import Execution
+from edgebook.runner.record import Record, files_of, write_record
 
-MOST_JOBS = 4  # notebooks at once: more would wait for each other's measuring
+SOCKETS = f"edgebook-{os.getuid()}-"  # folders of kernels' sockets
+LONGEST_FOLDER = 60  # characters: the path of a socket may have about a hundred
+START_S = 180  # for a kernel, on a machine that is busy
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+KERNEL = ("--IPKernelApp.ignore_cwd=True", "--IPKernelApp.exec_lines=__import__('edgebook.process').process.end_with_parent()")
+RowsState = tuple[int, int] | None
+OWN_WORDS = ("BadInput", "Unsupported")  # exceptions whose message says all
 
-
-def fingerprint(execution: Execution) -> str:
-    """What decides an execution's outcome: its parameters, its notebook, and all of edgebook's source."""
-    digest = hashlib.sha256(json.dumps(execution.params, sort_keys=True).encode())
-    digest.update((params.NOTEBOOKS / f"{execution.notebook}.ipynb").read_bytes())
-    for source in sorted(Path(__file__).parents[1].rglob("*.py")):
-        digest.update(source.read_bytes())
-    task = execution.params.get("task", "")
-    if task.endswith(".npz"):
-        digest.update(Path(task).read_bytes())
-    return digest.hexdigest()
+Page = Callable[[Path, Path], Any] | str  # (executed notebook, the page to write); as "module:function" imported only there
 
 
-def run_preset(
-    preset_path: Path, *, run: str, only: list[str] | None, overrides: list[str], fresh: bool, jobs: int | None = None
-) -> int:
-    """Execute what is not done yet, `jobs` notebooks at once (None: as many as the cores allow); the number of executions
-    and rows that failed. Raises BadInput before the start.
+@dataclass(frozen=True)
+class Run:
+    """A run: its folder, all its executions in order, and what writes a page."""
+
+    folder: Path
+    executions: tuple[Execution, ...]
+    page: Page
+
+    def key(self, execution: Execution) -> str:
+        """What decides the outcome of an execution now."""
+        return execution_key(self.folder, execution, list(self.executions))
+
+
+def execute(run: Run, execution: Execution, key: str) -> Record:
+    """Execute a notebook and write its page; its record, which is written too. What goes wrong becomes a failed row.
+
+    A record is for the `key` under which it was planned; when the source has changed meanwhile, it is for none.
     """
-    executions = plan(read_preset(preset_path, overrides), run, only)
-    folder = reports_dir() / run
-    _check_writable(folder)
-    check_data(executions)
-    jobs = jobs or default_jobs(executions)
-    started, failures, finished = time.perf_counter(), 0, 0
-    for _, stage in groupby(executions, key=lambda execution: execution.notebook if _follows(execution) else None):
-        for execution, state, seconds in _run_all(folder, list(stage), fresh, jobs):
-            finished, failures = finished + 1, failures + (state["status"] != "ok")
-            word = "found" if seconds is None else state["status"] if state["status"] == "ok" else f"FAILED: {state['error']}"
-            spent = f"{seconds or 0:.0f} s, {time.perf_counter() - started:.0f} s in all"
-            print(f"[{finished}/{len(executions)}] {execution.name}: {word} ({spent})", flush=True)
-    failures += sum(row["status"] == "failed" for row in _rows(folder))
-    return failures
-
-
-def default_jobs(executions: list[Execution]) -> int:
-    """Notebooks at once: those that the cores can train side by side. They measure one after the other in any case."""
-    threads = max(max(e.params.get("train_threads", 1), e.params.get("threads", 1)) for e in executions)
-    return max(1, min((os.cpu_count() or 1) // threads, MOST_JOBS))
-
-
-def _follows(execution: Execution) -> bool:
-    """Whether its inputs are the rows of the notebooks before it."""
-    return execution.notebook.startswith(("60", "90"))
-
-
-def _run_all(
-    folder: Path, executions: list[Execution], fresh: bool, jobs: int
-) -> Iterator[tuple[Execution, dict[str, Any], float | None]]:
-    """Each execution with its record and its seconds (None: it was there already), as they end."""
-    waiting = []
-    for execution in executions:
-        state = None if fresh else find_record(folder, execution)
-        if state:
-            yield execution, state, None
-        else:
-            waiting.append(execution)
-    if min(jobs, len(waiting)) <= 1:
-        for execution in waiting:
-            yield execution, *run_one(folder, execution)
-        return
-    with ProcessPoolExecutor(min(jobs, len(waiting)), mp_context=get_context("spawn")) as pool:
-        of = {pool.submit(run_one, folder, execution): execution for execution in waiting}
-        for future in as_completed(of):
-            yield of[future], *future.result()
-
-
-def _rows(folder: Path) -> list[dict]:
-    try:
-        return rows.read_rows(folder)
-    except BadInput:
-        return []
-
-
-def _check_writable(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise BadInput(f"{folder}: cannot be written: {error.strerror}") from None
-
-
-def _key(folder: Path, execution: Execution) -> str:
-    return fingerprint(execution) + (_rows_hash(folder, execution) if _follows(execution) else "")
-
-
-def find_record(folder: Path, execution: Execution) -> dict[str, Any] | None:
-    """The record of an execution that went well with the same parameters, sources and inputs, or None."""
-    record = folder / "state" / f"{execution.name}.json"
-    state = json.loads(record.read_text()) if record.exists() else None
-    return state if state and state["status"] == "ok" and state["key"] == _key(folder, execution) else None
-
-
-def run_one(folder: Path, execution: Execution) -> tuple[dict[str, Any], float]:
-    """Execute; the record that is kept of it, and how many seconds it took."""
-    clock, key = time.perf_counter(), _key(folder, execution)
-    error = _execute(folder, execution)
+    started, before = time.perf_counter(), rows_state(run, execution)
+    error = _run_notebook(run, execution)
+    page_error = _write_page(run, execution)  # a failed notebook has a page too, which shows how far it came
+    error = error or page_error
     if error:
-        _write_failure(folder, execution, error)
-    state = {"key": key, "status": "failed" if error else "ok", "error": error, "notebook": execution.notebook}
-    rows.write_text_atomically(folder / "state" / f"{execution.name}.json", json.dumps(state))
-    return state, time.perf_counter() - clock
+        add_failure(run, execution, error, before)
+    key = key if error or run.key(execution) == key else "the source changed during the execution"
+    record = Record(key, "failed" if error else "ok", error, time.perf_counter() - started, files_of(run.folder, execution.name))
+    write_record(run.folder, execution.name, record)
+    return record
 
 
-def _write_failure(folder: Path, execution: Execution, error: str) -> None:
-    """An execution that ended before its rows were written is itself a failed row."""
-    known = {key: execution.params.get(key) for key in ("task", "model", "seed", "run")}
-    row = rows.new_row(
-        **known, notebook=execution.notebook, execution=execution.name, row_id=rows.short_id(execution.name),
-        label="whole notebook", status="failed", error=error, commit=machine.commit(),
-    )  # fmt: skip
-    rows.write_rows(folder / "rows" / f"{execution.name}.jsonl", [row])
+def record_death(run: Run, execution: Execution, key: str, error: str, before: RowsState) -> Record:
+    """The record of an execution whose process has ended before it could write one; `before`: `rows_state` at its start."""
+    add_failure(run, execution, error, before)
+    record = Record(key, "failed", error, 0.0, files_of(run.folder, execution.name))
+    write_record(run.folder, execution.name, record)
+    return record
 
 
-def _rows_hash(folder: Path, execution: Execution) -> str:
-    """The rows of all executions before this one: a comparison is made again when one of them changed."""
-    others = [file for file in sorted((folder / "rows").glob("*.jsonl")) if file.stem < execution.notebook]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in others)).hexdigest()
+def add_failure(run: Run, execution: Execution, error: str, before: RowsState) -> None:
+    """One more row, for the whole notebook; rows that were written since `before` stay, older ones go."""
+    params, path = execution.params, _rows_path(run, execution)
+    identity = {
+        "run": params.get("run"),
+        "notebook": execution.notebook,
+        "execution": execution.name,
+        "row_id": short_id(execution.name, "whole notebook"),
+        "task": task_label(params["task"]) if "task" in params else None,
+        "model": model_label(params["model"]) if "model" in params else None,
+        "seed": params.get("seed"),
+        "label": "whole notebook",
+    }
+    row = rows.build(identity, {"status": "failed", "error": error})
+    written = rows.read_rows(path) if rows_state(run, execution) not in (None, before) else []
+    rows.write_rows(path, [*written, row])
 
 
-def _execute(folder: Path, execution: Execution) -> str | None:
-    """Run the notebook, write its page; the error's one line, or None. Whatever happens, the page shows how far it got."""
+def rows_state(run: Run, execution: Execution) -> RowsState:
+    """What changes whenever the rows of an execution are replaced."""
+    path = _rows_path(run, execution)
+    return (path.stat().st_ino, path.stat().st_mtime_ns) if path.exists() else None
+
+
+def _rows_path(run: Run, execution: Execution) -> Path:
+    return run.folder / "rows" / f"{execution.name}.jsonl"
+
+
+def _run_notebook(run: Run, execution: Execution) -> str | None:
+    """Execute into notebooks/, print into logs/; the reason in one line when it failed."""
     import papermill
+
+    files.write_text(run.folder / "params" / f"{execution.name}.yaml", yaml.safe_dump(execution.params, sort_keys=False))
+    source, target = paths.NOTEBOOKS / f"{execution.notebook}.ipynb", run.folder / "notebooks" / f"{execution.name}.ipynb"
+    log_path = run.folder / "logs" / f"{execution.name}.log"
+    for folder in (target.parent, log_path.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    with open(log_path, "w", encoding="utf-8") as log, files.temporary_folder(sockets_folder(), SOCKETS) as sockets:
+        try:
+            with redirect_stdout(log), redirect_stderr(log), _stderr_into(log), _kernel_environment(execution.params):
+                papermill.execute_notebook(
+                    _literal(source),
+                    _literal(target),
+                    parameters=execution.params,
+                    kernel_name="python3",
+                    progress_bar=False,
+                    log_output=False,
+                    stdout_file=log,
+                    stderr_file=log,
+                    start_timeout=START_S,
+                    config=_kernel_config(sockets),
+                    extra_arguments=list(KERNEL),
+                )
+        except Exception as error:  # the exception alone tells: papermill records a dead kernel as a success
+            log.write(f"{error}\n")
+            return _reason(error)
+    return None
+
+
+def _write_page(run: Run, execution: Execution) -> str | None:
+    """Write the page; the reason in one line when that failed."""
+    try:
+        resolve(run.page)(run.folder / "notebooks" / f"{execution.name}.ipynb", run.folder / "pages" / f"{execution.name}.html")
+    except Exception as error:  # whatever a renderer raises: the execution failed, the others go on
+        return f"the page could not be written: {one_line(error)}"
+    return None
+
+
+def _literal(path: Path) -> str:
+    """A path for papermill, which fills in what stands in braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def _reason(error: Exception) -> str:
+    """One line: what the cell raised, or why the kernel gave no answer."""
+    from papermill.exceptions import PapermillExecutionError
+
+    if not isinstance(error, PapermillExecutionError):
+        return one_line(error)
+    return line_of(error.evalue, kind="" if error.ename in OWN_WORDS else error.ename)
+
+
+def sockets_folder() -> Path:
+    """Where sockets may be: a folder with a short path, whatever TMPDIR says."""
+    folders = (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"), Path.home())
+    return next((folder for folder in folders if len(str(folder)) <= LONGEST_FOLDER and os.access(folder, os.W_OK)), folders[0])
+
+
+def _kernel_config(sockets: Path) -> Any:
+    """Kernels on sockets of their own: those that start at the same time on TCP race for ports."""
     from traitlets.config import Config
 
-    from edgebook.report.pages import notebook_page as html
-
-    given = folder / "params" / f"{execution.name}.yaml"
-    rows.write_text_atomically(given, yaml.safe_dump(execution.params, sort_keys=False))
-    notebook = folder / "notebooks" / f"{execution.name}.ipynb"
-    notebook.parent.mkdir(exist_ok=True)
-    log, error = folder / "logs" / f"{execution.name}.log", None
-    log.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="eb") as sockets, open(log, "w") as words:
-        # IPC sockets: kernels that start at the same time on TCP race for ports
-        config = Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/k"})
-        try:
-            with redirect_stdout(words), redirect_stderr(words), _stderr_into(words), _kernel_environment():
-                papermill.execute_notebook(
-                    str(params.NOTEBOOKS / f"{execution.notebook}.ipynb"), str(notebook), parameters=execution.params,
-                    kernel_name="python3", progress_bar=False, log_output=False, stdout_file=words, stderr_file=words,
-                    cwd=str(params.NOTEBOOKS), config=config,
-                )  # fmt: skip
-        except Exception as problem:  # the raised exception alone tells: papermill records a dead kernel as a success
-            error = f"{problem.ename}: {problem.evalue}" if hasattr(problem, "evalue") else one_line(problem)
-            error = error.splitlines()[0][:300]
-            words.write(error + "\n")
-    if notebook.exists():
-        html.page(notebook, folder / "pages" / f"{execution.name}.html")
-    return error
+    return Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/k", "connection_file": f"{sockets}/kernel.json"})
 
 
 @contextmanager
 def _stderr_into(file: IO[str]) -> Iterator[None]:
-    """What a kernel inherits as its stderr: its last words belong into the log, not between the lines of progress."""
-    kept = os.dup(2)
+    """Send what this process and its kernel write to descriptor 2 into a file."""
+    saved = os.dup(2)
     os.dup2(file.fileno(), 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 @contextmanager
-def _kernel_environment() -> Iterator[None]:
-    """What a kernel inherits: this Python, no bytecode surprises, quiet runtimes, and threads as the params say."""
-    kept = dict(os.environ)
-    os.environ.pop("OMP_NUM_THREADS", None)
-    os.environ |= {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "TQDM_DISABLE": "1"}
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+def _kernel_environment(params: dict[str, Any]) -> Iterator[None]:
+    """What a kernel inherits: this Python, no modules of the current folder, quiet runtimes, the threads asked for."""
+    saved = dict(os.environ)
+    os.environ |= dict.fromkeys(THREADS, str(max(params.get("train_threads", 1), params.get("threads", 1))))
+    os.environ |= {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "TQDM_DISABLE": "1", "PYTHONSAFEPATH": "1"}
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     try:
         yield
     finally:
         os.environ.clear()
-        os.environ.update(kept)
+        os.environ.update(saved)

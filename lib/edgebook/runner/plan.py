@@ -1,136 +1,111 @@
-"""Preset -> checked executions: every name, value and data set is looked at before anything starts."""
+"""Preset -> executions, every name and value checked before anything starts."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from edgebook import parameters as params
+from edgebook import parameters
 from edgebook.errors import BadInput
-from edgebook.experiment.notebook import execution_name
-
-SECTIONS = {"shared", "points", "notebooks", "once", "seeds"}
+from edgebook.naming import execution_name, is_path
+from edgebook.runner.notebook_file import reads
+from edgebook.runner.preset import Point, Preset, merged
 
 
 @dataclass(frozen=True)
 class Execution:
-    """One notebook with its resolved parameters."""
+    """One notebook with its resolved parameters. reads: see `notebook_file.READS`."""
 
     notebook: str
     name: str
     params: dict[str, Any]
+    reads: frozenset[str] = frozenset({"data"})
 
 
-def read_preset(path: Path, overrides: list[str] | None = None) -> dict[str, Any]:
-    """The preset with `--set notebook.parameter=value` applied. Raises BadInput."""
-    path = Path(path)
-    if not path.exists() and path.suffix != ".yaml":
-        known = params.NOTEBOOKS.parent / "params"
-        path = known / f"{path.name}.yaml"
-        if not path.exists():
-            raise BadInput(f"preset {path.stem!r} is unknown; known: {', '.join(sorted(p.stem for p in known.glob('*.yaml')))}")
-    preset = {"shared": {}, "points": [], "notebooks": {}, "once": [], "seeds": None, **params.read_yaml(path)}
-    if unknown := preset.keys() - SECTIONS:
-        raise BadInput(f"{path}: {', '.join(sorted(unknown))} is unknown; allowed: {', '.join(sorted(SECTIONS))}")
-    for name, kind in (("shared", dict), ("notebooks", dict), ("points", list), ("once", list)):
-        if not isinstance(preset[name], kind):
-            raise BadInput(f"{path}: {name} = {preset[name]!r}: a {kind.__name__} is needed")
-    for override in overrides or []:
-        _apply(preset, override)
-    preset["path"] = path
-    return preset
+def plan(preset: Preset, run: str) -> list[Execution]:
+    """Every execution of a preset, in order: notebook by notebook and point by point, then those that run once.
 
-
-def _apply(preset: dict[str, Any], override: str) -> None:
-    """`20_prune_sweep.pruning_ratios=[0.5]` or `shared.seed=1`."""
-    place, sign, text = override.partition("=")
-    section, dot, name = place.partition(".")
-    if not (sign and dot):
-        raise BadInput(f"--set {override}: write notebook.parameter=value, or shared.parameter=value")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise BadInput(f"--set {override}: {text!r} is not a YAML value") from None
-    target = preset["shared"] if section == "shared" else preset["notebooks"].setdefault(section, {})
-    if section != "shared":
-        params.notebook_defaults(section)
-        for point in preset["points"]:
-            point.get("params", {}).pop(name, None)
-    target[name] = value
-
-
-def plan(preset: dict[str, Any], run: str, only: list[str] | None = None) -> list[Execution]:
-    """Every execution with its parameters, all checked: baselines first, then each notebook, then those that run once.
-
-    Order of precedence: the notebook's cell < shared < notebooks < point. Raises BadInput, before anything is started.
+    Order of precedence: the notebook's cell < shared < notebooks < point < command line. Raises BadInput, also for a value
+    that no execution takes.
     """
-    where = str(preset["path"])
+    parameters.check({"run": run}, where="--name")
+    per_point = [stem for stem in sorted(preset.notebooks) if stem not in preset.once]
+    executions = []
+    for stem in per_point:
+        for point in preset.points:
+            if point.has(stem):
+                executions += [_execution(preset, stem, point, seed, run) for seed in preset.seeds]
+    executions += [_execution(preset, stem, None, None, run) for stem in preset.once]
+    if not executions:
+        raise BadInput(f"{preset.path}: nothing to run: it has no notebook for any of its points")
+    _check_names(preset, executions)
+    _check_all_taken(preset, per_point)
+    return executions
+
+
+def chosen(executions: list[Execution], only: list[str] | None) -> list[Execution]:
+    """Those of the notebooks named in `only`, all when there are none. Raises BadInput when nothing is left."""
     for stem in only or []:
-        params.notebook_defaults(stem)
-    per_point = [stem for stem in preset["notebooks"] if stem not in preset["once"]]
-    seeds = preset["seeds"] if preset["seeds"] is not None else [preset["shared"].get("seed", 0)]
-    _check_names(preset, where)
-    found = []
-    for stem in sorted(per_point):
-        for point in preset["points"]:
-            if stem in point.get("only", per_point) and stem not in point.get("skip", []):
-                found += [_execution(preset, stem, point, seed, run, where) for seed in seeds]
-    found += [_execution(preset, stem, {}, None, run, where) for stem in preset["once"]]
-    if len({execution.name for execution in found}) < len(found):
-        raise BadInput(f"{where}: two points have the same task, model and seed; each execution needs its own name")
-    chosen = [execution for execution in found if not only or execution.notebook in only]
-    if not chosen:
-        raise BadInput(f"{where}: nothing to run; it names {', '.join(sorted({e.notebook for e in found})) or 'no notebook'}")
-    return chosen
+        parameters.notebook_defaults(stem)
+    named = [execution for execution in executions if not only or execution.notebook in only]
+    if not named:
+        stems = ", ".join(dict.fromkeys(execution.notebook for execution in executions))
+        raise BadInput(f"--only {' '.join(only or [])}: this preset has {stems}")
+    return named
 
 
-def _check_names(preset: dict[str, Any], where: str) -> None:
-    """Every section's names exist, also where no notebook would use them."""
-    params.check(preset["shared"], where=f"{where}: shared")
-    for stem, own in preset["notebooks"].items():
-        known = params.notebook_defaults(stem)
-        if unknown := (own or {}).keys() - known:
-            raise BadInput(
-                f"{where}: {stem}.{', '.join(sorted(unknown))} is not a parameter of that notebook; known: {', '.join(known)}"
-            )
-    for stem in preset["once"]:
-        params.notebook_defaults(stem)
-    for index, point in enumerate(preset["points"]):
-        if not isinstance(point, dict) or not {"task", "model"} <= point.keys() <= {"task", "model", "only", "skip", "params"}:
-            raise BadInput(f"{where}: points[{index}] = {point!r}: task and model are needed; only, skip and params are allowed")
-        params.check(point.get("params", {}), where=f"{where}: points[{index}]")
-        for stem in [*point.get("only", []), *point.get("skip", [])]:
-            params.notebook_defaults(stem)
-            if stem not in preset["notebooks"]:
-                raise BadInput(f"{where}: points[{index}] names {stem}, which is not under notebooks")
+def stages(executions: list[Execution]) -> Iterator[list[Execution]]:
+    """Executions that may run side by side, in order: what reads the rows of others waits for all before it."""
+    for _, stage in groupby(executions, key=lambda execution: execution.notebook if "rows" in execution.reads else None):
+        yield list(stage)
 
 
-def _execution(preset: dict, stem: str, point: dict, seed: int | None, run: str, where: str) -> Execution:
-    defaults = params.notebook_defaults(stem)
-    own = {"task": point.get("task"), "model": point.get("model"), "seed": seed, "run": run}
-    layers = [preset["shared"], preset["notebooks"].get(stem) or {}, point.get("params", {}), own]
+def absolute(name: str) -> str:
+    """A path as seen from anywhere: `~` is the home, relative ones start where the user stands; other names as they are."""
+    if not is_path(name):
+        return name
+    path, colon, function = name.rpartition(":")
+    return f"{Path(path if colon else name).expanduser().absolute()}{colon}{function if colon else ''}"
+
+
+def _execution(preset: Preset, stem: str, point: Point | None, seed: int | None, run: str) -> Execution:
+    defaults = parameters.notebook_defaults(stem)
+    if point is None and "task" in defaults:
+        raise BadInput(f"{preset.path}: once: {stem} has a task: it belongs under notebooks alone")
+    identity = {"run": run} if point is None else {"run": run, "task": point.task, "model": point.model, "seed": seed}
+    layers = [preset.shared, preset.notebooks.get(stem, {}), point.params if point else {}]
+    overrides = [preset.overrides.get("shared", {}), preset.overrides.get(stem, {})]
     values = dict(defaults)
-    for layer in layers:
-        values |= {name: value for name, value in layer.items() if name in defaults and value is not None}
-    params.check(values, where=f"{where}: {stem}")
-    return Execution(stem, execution_name(stem, values), values)
+    for layer in [*layers, *overrides, identity]:
+        values = merged(values, {name: value for name, value in layer.items() if name in defaults})
+    values |= {name: absolute(values[name]) for name in values if _is_place(name, values[name])}
+    parameters.check(values, where=f"{preset.path}: {stem}")
+    return Execution(stem, execution_name(stem, values), values, reads(stem))
 
 
-def check_data(executions: list[Execution]) -> None:
-    """Load every data set and build every network once: what does not go together is said before anything starts."""
-    from edgebook.models import build_model
-    from edgebook.tasks import load_task
+def _is_place(name: str, value: Any) -> bool:
+    return parameters.PARAMS[name].takes_path and isinstance(value, str)
 
-    tasks = {name: load_task(name) for name in dict.fromkeys(e.params["task"] for e in executions if "task" in e.params)}
-    for execution in executions:
-        p = execution.params
-        for model, shape in (("model", "model_shape"), ("student", "student_shape")):
-            if "task" in p and model in p:
-                task = tasks[p["task"]]
-                try:
-                    build_model(p[model], task.input_shape, task.n_outputs, **p.get(shape, {}))
-                except BadInput as error:
-                    raise BadInput(f"{execution.name}: {error}") from None
+
+def _check_names(preset: Preset, executions: list[Execution]) -> None:
+    names = [execution.name for execution in executions]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise BadInput(f"{preset.path}: two points have the same task, model, model_shape and seed: {repeated[0]}")
+
+
+def _check_all_taken(preset: Preset, per_point: list[str]) -> None:
+    """A value that no execution takes is a mistake: its name may belong to another notebook."""
+
+    def takers(point: Point) -> list[str]:
+        return [stem for stem in per_point if point.has(stem)]
+
+    everywhere = [stem for point in preset.points for stem in takers(point)] + list(preset.once)
+    given = [("shared", preset.shared, everywhere), ("--set shared", preset.overrides.get("shared", {}), everywhere)]
+    given += [(f"points[{number}]: params", point.params, takers(point)) for number, point in enumerate(preset.points)]
+    for where, values, stems in given:
+        taken = {name for stem in stems for name in parameters.notebook_defaults(stem)}
+        if passed_over := sorted(values.keys() - taken - {"seed"}):
+            raise BadInput(f"{preset.path}: {where}: {', '.join(passed_over)} is a parameter of no notebook that runs there")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import sys
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from edgebook import files
 from edgebook.paths import store_dir
 
+DRAFT = ".draft-"
 INDEX = "index.json"  # {"columns": those that `make` returned, "sha256": {file: digest}}
 
 
@@ -29,15 +29,15 @@ def stored(key: str, make: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict
             return folder, columns
         print(f"edgebook: {folder} is damaged: made again", file=sys.stderr)
         shutil.rmtree(folder, ignore_errors=True)
-    draft = folder.with_name(f".{key}.{uuid.uuid4().hex[:8]}")
-    draft.mkdir(parents=True)
-    try:
+    files.check_writable(folder.parent)
+    with files.temporary_folder(folder.parent, DRAFT) as draft:  # held, so that only those of killed processes are removed
         columns = make(draft)
-        (draft / INDEX).write_text(json.dumps({"columns": columns, "sha256": _digests(draft)}))
-        if not folder.exists():  # another process may have been faster
+        files.write_text(draft / INDEX, json.dumps({"columns": columns, "sha256": _digests(draft)}))
+        try:
             os.rename(draft, folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        except OSError:
+            if not folder.exists():  # another process may have been faster
+                raise
     return folder, columns
 
 
@@ -51,5 +51,4 @@ def _checked(folder: Path) -> dict[str, Any] | None:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    files = sorted(file for file in folder.iterdir() if file.name != INDEX)
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    return {file.name: files.sha256(file) for file in sorted(folder.iterdir()) if file.name != INDEX}

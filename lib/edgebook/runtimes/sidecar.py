@@ -34,7 +34,7 @@ def read(path: Path) -> dict[str, Any]:
 def numbers(content: dict[str, Any], path: Path, group: str, first: str, second: str, default: float) -> tuple[float, float]:
     """Two numbers of a group; the second is 0 when left out. Raises BadInput that names the key."""
     values = content.get(group) or {}
-    pair = [values.get(first, default), values.get(second, 0.0)] if isinstance(values, dict) else [None]
+    pair: list[Any] = [values.get(first, default), values.get(second, 0.0)] if isinstance(values, dict) else [None]
     if not all(isinstance(value, int | float) for value in pair):
         raise BadInput(f"{Path(path).with_suffix('.json')}: {group} = {values!r}; allowed: {first} and {second}, numbers")
     return pair[0], pair[1]

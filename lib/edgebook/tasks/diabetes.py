@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -19,7 +21,7 @@ def diabetes() -> Task:
     """
     from sklearn.datasets import load_diabetes  # half a second
 
-    data = load_diabetes()
+    data: Any = load_diabetes()
     x = torch.from_numpy((data.data * SCALE).astype(np.float32))
     y = torch.from_numpy(((data.target - MEAN) / STD).astype(np.float32)).unsqueeze(1)
     test = stratified_mask(y, len(y) // 5)

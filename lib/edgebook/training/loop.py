@@ -87,24 +87,23 @@ def train(
     Raises FloatingPointError when the loss is not finite.
     """
     seed_all(recipe.seed)
-    model, device = copy.deepcopy(model), pick_device(recipe.device)
-    x, y = _placed(model, task, device)
+    model = copy.deepcopy(model)
+    x, y = _placed(model, task, pick_device(recipe.device))
     optimizer, n_steps = make_optimizer(model, recipe), recipe.steps_per_epoch(len(x))
     schedule = _one_cycle(optimizer, recipe.lr, max(recipe.epochs * n_steps, 2))
     one_step = _stepper(model, recipe, optimizer, schedule, loss or hard_loss(task.kind, recipe), (before_step, after_step))
-    order, transform = torch.Generator().manual_seed(recipe.seed), task.augment if recipe.augment else None
-    history, best = [], _Best(keep)
+    order, history, best = torch.Generator().manual_seed(recipe.seed), [], _Best(keep)
     for epoch in range(recipe.epochs):
         with lock.training():
             started, aside = time.perf_counter(), lock.seconds_aside()
             model.train()
-            batches = enumerate(_batches(x, y, recipe.batch_size, order, transform), epoch * n_steps)
+            batches = enumerate(_batches(x, y, recipe, order, task.augment), epoch * n_steps)
             mean_loss = float(sum(one_step(xb, yb, step) for step, (xb, yb) in batches)) / n_steps
             seconds = time.perf_counter() - started - (lock.seconds_aside() - aside)
             score = evaluate(model, task)
-        history.append({"epoch": epoch + 1, "loss": mean_loss, "val_score": score, "seconds": seconds})
         if not np.isfinite(mean_loss):
             raise FloatingPointError(f"the loss became {mean_loss} in epoch {epoch + 1}; a smaller lr than {recipe.lr} may help")
+        history.append({"epoch": epoch + 1, "loss": mean_loss, "val_score": score, "seconds": seconds})
         best.update(score, model, is_last=epoch + 1 == recipe.epochs)
     model = best.restored(model).to("cpu").eval()
     model.history = history
@@ -160,7 +159,7 @@ def _stepper(model, recipe: Recipe, optimizer, schedule, loss: Loss, hooks: tupl
     return one_step
 
 
-def _placed(model: nn.Module, task: Task, device: torch.device) -> tuple[Tensor, Tensor]:
+def _placed(model, task: Task, device: torch.device) -> tuple[Tensor, Tensor]:
     """The training items on the device, and the model with them; images channels last, which CPUs and GPUs like."""
     x, y = task.x_train.to(device), task.y_train.to(device)
     if x.ndim != 4 or device.type == "mps":
@@ -171,10 +170,13 @@ def _placed(model: nn.Module, task: Task, device: torch.device) -> tuple[Tensor,
 
 
 def _batches(
-    x: Tensor, y: Tensor, batch_size: int, order: torch.Generator, augment: Callable | None
+    x: Tensor, y: Tensor, recipe: Recipe, order: torch.Generator, augment: Callable | None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch in a new order, without a last batch of a single item: batch norm needs two."""
-    for items in torch.randperm(len(x), generator=order).to(x.device).split(batch_size):
-        if len(items) == 1 < min(batch_size, len(x)):
+    """One epoch in a new order, augmented where the recipe asks for it and the task can.
+
+    A last batch of a single item is left out: batch norm needs two.
+    """
+    for items in torch.randperm(len(x), generator=order).to(x.device).split(recipe.batch_size):
+        if len(items) == 1 < min(recipe.batch_size, len(x)):
             continue
-        yield (augment(x[items], order) if augment else x[items]), y[items]
+        yield (augment(x[items], order) if augment and recipe.augment else x[items]), y[items]

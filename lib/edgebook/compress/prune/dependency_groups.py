@@ -133,7 +133,7 @@ def obtained(model: nn.Module, dense: nn.Module, input_shape: tuple[int, ...]) -
     }
 
 
-def _width(layer: nn.Module) -> int:
+def _width(layer: Any) -> int:
     if isinstance(layer, nn.RNNBase):
         return layer.hidden_size
     return layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +65,9 @@ def pairs(model: nn.Module) -> list[tuple[str, str | None, str]]:
 
 def _even_out(net: nn.Module, first: str, norm: str | None, second: str) -> Tensor:
     """Rescale one pair in place; the scales, (channels,)."""
-    before, after, weights = net.get_submodule(first), net.get_submodule(second), folded_weights(net)
+    before: Any = net.get_submodule(first)
+    after: Any = net.get_submodule(second)
+    weights = folded_weights(net)
     ranges = weights[first].abs().flatten(1).amax(1)
     groups = 1 if isinstance(after, nn.Linear) else after.groups
     by_input = weights[second].abs() if groups > 1 else weights[second].abs().transpose(0, 1)
@@ -72,7 +76,7 @@ def _even_out(net: nn.Module, first: str, norm: str | None, second: str) -> Tens
         return torch.ones(1)
     both = (ranges > 0) & (next_ranges > 0)
     s = torch.where(both, (ranges / next_ranges.clamp(min=1e-12)).sqrt(), torch.ones_like(ranges)).clamp(1e-3, 1e3)
-    scaled = net.get_submodule(norm) if norm else before
+    scaled: Any = net.get_submodule(norm) if norm else before
     scaled.weight.div_(s.reshape(-1, *[1] * (scaled.weight.ndim - 1)))
     if scaled.bias is not None:
         scaled.bias.div_(s)
@@ -96,7 +100,7 @@ def correct_bias(
     for name, w in folded_weights(model).items():
         error = affine.round_trip(w, bits=bits, axis=0 if granularity == "channel" else None) - w
         shift = _mean_output(net.get_submodule(name), error, inputs[name])
-        corrected = net.get_submodule(norm_of.get(name, name))
+        corrected: Any = net.get_submodule(norm_of.get(name, name))
         if corrected.bias is not None:
             corrected.bias.sub_(shift)
     return net
@@ -106,17 +110,18 @@ def _layer_inputs(net: nn.Module, x: Tensor) -> dict[str, Tensor]:
     """The input of every layer for the items `x`."""
     inputs: dict[str, Tensor] = {}
     layers = [(name, layer) for name, layer in net.named_modules() if isinstance(layer, LAYERS)]
-    hooks = [
-        layer.register_forward_pre_hook(lambda module, args, name=name: inputs.update({name: args[0].float()}))
-        for name, layer in layers
-    ]
+
+    def keep(name: str) -> Callable[[nn.Module, tuple], None]:
+        return lambda module, args: inputs.update({name: args[0].float()})
+
+    hooks = [layer.register_forward_pre_hook(keep(name)) for name, layer in layers]
     infer(net, x, batch_size=len(x))
     for hook in hooks:
         hook.remove()
     return inputs
 
 
-def _mean_output(layer: nn.Module, weight: Tensor, x: Tensor) -> Tensor:
+def _mean_output(layer: Any, weight: Tensor, x: Tensor) -> Tensor:
     """The layer's output with another weight and no bias, mean over all but the channels, (C,)."""
     other = copy.deepcopy(layer)
     other.weight.copy_(weight)

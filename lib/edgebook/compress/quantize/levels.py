@@ -23,7 +23,7 @@ class Levels:
     """
 
     round: Callable[[Tensor, int], Tensor]
-    in_training: Callable[[Tensor, int], Tensor]
+    in_training: Callable[..., Tensor]
     fewest_bits: int
 
 

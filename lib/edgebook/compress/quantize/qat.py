@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 from torch import nn
 
@@ -33,13 +34,13 @@ def qat(
         raise BadInput(f"freeze_at = {freeze_at}; allowed: 0 to 1")
     last = int(freeze_at * recipe.epochs * recipe.steps_per_epoch(len(task.x_train)))
 
-    def freeze(net: nn.Module, step: int) -> None:
+    def freeze(net: Any, step: int) -> None:
         if step == last:
             net.freeze()
 
     soft = {"teacher": teacher, "soft_weight": soft_weight, "temperature": temperature}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # PyTorch's own, at every copy of an exported graph
-        net = finetune(prepare(model), task, recipe, after_step=freeze, **soft)
+        net: Any = finetune(prepare(model), task, recipe, after_step=freeze, **soft)
     net.freeze()
     return net

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from edgebook import rows as rows_module
+from edgebook.files import write_text
 from edgebook.report import format as fmt
 from edgebook.report import plots, theme
 from edgebook.report.aggregate import grouped, is_float_baseline, merge, ok
@@ -31,8 +32,8 @@ def index(run_dir: Path) -> Path:
     )
     text = environment.get_template("index.html.j2").render(**content(document))
     rows_module.write_rows(document.folder / "rows.jsonl", document.rows)
-    rows_module.write_text_atomically(document.folder / "rows.csv", to_csv(document))
-    rows_module.write_text_atomically(document.folder / "index.html", text)
+    write_text(document.folder / "rows.csv", to_csv(document))
+    write_text(document.folder / "index.html", text)
     return document.folder / "index.html"
 
 
@@ -119,15 +120,11 @@ def _section(case: Case, key: str) -> dict[str, Any]:
         "kind": answer.kind,
         "answer": first,
         "notes": more,
-        "figures": [Markup(_figure(measured, cost, answer.row, key)) for cost in COSTS if _can_draw(measured, cost)],
+        "figures": [Markup(_figure(measured, cost, answer.row, key)) for cost in COSTS if case.has(cost)],
         "front": Markup(html_table(members, "", answer.row)) if members else "",
         "all": Markup(html_table(sorted(every, key=_order), "", answer.row)),
         "n_all": len(every),
     }
-
-
-def _can_draw(rows: list[Row], cost: str) -> bool:
-    return any(row["score"] is not None and row[cost] is not None for row in rows)
 
 
 def _figure(rows: list[Row], cost: str, chosen: Row | None, key: str) -> str:

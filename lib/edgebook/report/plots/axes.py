@@ -103,7 +103,7 @@ def log_axis(axis: Any, low: float, high: float) -> None:
 
 def label_points(axes: Axes, points: list[tuple[float, float, str, str]], all_points: list[tuple[float, float]]) -> None:
     """Write each (x, y, text, colour) beside its point, where it hides no other point or label, or not at all."""
-    figure = axes.figure
+    figure: Any = axes.figure
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # the places that are free now must stay so
     dots, taken = axes.transData.transform(all_points), list[Any]()

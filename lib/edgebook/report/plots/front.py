@@ -82,7 +82,7 @@ def _scatter(axes: Axes, data: pd.DataFrame) -> None:
             part, x="x", y="y", hue="family", style="runtime", palette=palette, markers=markers, legend=False, ax=axes, **look
         )
         if not ships:
-            dots = axes.collections[-1]
+            dots: Any = axes.collections[-1]
             dots.set_edgecolors(dots.get_facecolors())
             dots.set_facecolors("none")
 

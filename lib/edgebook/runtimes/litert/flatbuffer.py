@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 ALIGNMENT = 16  # bytes; the kernels read weights where they lie in the file
 
 
-def read(data: bytes):
+def read(data: bytes) -> Any:
     """The model of a file as plain objects, its weights inside: writers of large files put them behind the flatbuffer."""
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    model: Any = schema.ModelT.InitFromPackedBuf(data, 0)
     for buffer in model.buffers:
         if buffer.offset > 1:  # 0 and 1 mean that there is nothing behind
             buffer.data = np.frombuffer(data, np.uint8, buffer.size, buffer.offset)
@@ -143,7 +144,7 @@ def _alive(graph) -> dict[int, tuple[int, int]]:
                 spans[int(t)][1] = step
     for t in graph.outputs:
         spans[int(t)][1] = last_step
-    return {t: tuple(span) for t, span in spans.items()}
+    return {t: (first, last) for t, (first, last) in spans.items()}
 
 
 def _bytes(tensor, schema) -> int:

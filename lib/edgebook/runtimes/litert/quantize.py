@@ -73,7 +73,7 @@ def activation_ranges(source: Path, items: np.ndarray, algorithm: str, recipe) -
     measure = calibrator.Calibrator(str(source), num_threads=1, mode=mode, **update)
     feeds = calibration_feeds(source, items) if has_steps else [{"args_0": item[None]} for item in items]
     measure.calibrate({"serving_default": feeds}, recipe)
-    ranges = measure.get_model_qsvs()
+    ranges: Any = measure.get_model_qsvs()
     if has_steps:
         return join_ranges(source, ranges)
     return _clipped(source, items, algorithm, ranges) if algorithm in calibration.ALGORITHMS else ranges

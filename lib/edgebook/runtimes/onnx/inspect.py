@@ -61,7 +61,9 @@ def from_profile(events: list[dict]) -> dict[str, Any]:
     total = sum(mean.values()) or 1.0
     edges = [name for name in mean if nodes[name][0] in EDGES]
     work = [name for name in mean if name not in edges]
-    layers = [{"name": n, "op": nodes[n][0], "int8": nodes[n][1], "us": round(mean[n], 2)} for n in sorted(mean, key=mean.get)]
+    layers = [
+        {"name": n, "op": nodes[n][0], "int8": nodes[n][1], "us": round(mean[n], 2)} for n in sorted(mean, key=mean.__getitem__)
+    ]
     return {
         "n_nodes": len(mean),
         "n_quantize": len(edges),

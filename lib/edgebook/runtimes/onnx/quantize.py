@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from edgebook.errors import Unsupported
 from edgebook.runtimes import calibration
 from edgebook.runtimes.base import Quant
 from edgebook.runtimes.onnx.weights import bf16_weights, weight_only
@@ -49,6 +50,10 @@ def quantize(source: Path, path: Path, quant: Quant, items: np.ndarray) -> dict[
     import onnx
 
     require("onnx", quant, OPTIONS)
+    if quant.precision == "int8-static" and quant.granularity == "channel" and not quant.symmetric:
+        raise Unsupported(
+            "onnx has symmetric True for int8-static per channel, not False", code="algorithm"
+        )  # its tool ignores it
     if quant.precision == "fp16":
         from onnxruntime.transformers.float16 import convert_float_to_float16
 
@@ -99,7 +104,7 @@ def save_ranges(prepared: Path, items: np.ndarray, algorithm: str, path: Path) -
     from onnxruntime.quantization.calibrate import TensorsData
     from onnxruntime.quantization.quantize import save_tensors_data
 
-    collector = create_calibrator(
+    collector: Any = create_calibrator(
         prepared,
         None,
         augmented_model_path=str(path.with_suffix(".onnx")),

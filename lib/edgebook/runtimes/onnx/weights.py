@@ -92,9 +92,9 @@ def _stored(model, name: str, w: np.ndarray, bits: int, axis: int | None, symmet
 
     from edgebook import affine
 
-    w = torch.from_numpy(w.copy())
-    scale, zero_point = affine.qparams(*affine.ranges(w, axis=axis), bits=bits, symmetric=symmetric)
-    q = affine.quantize(w, scale, zero_point, bits=bits, symmetric=symmetric, axis=axis)
+    weight = torch.from_numpy(w.copy())
+    scale, zero_point = affine.qparams(*affine.ranges(weight, axis=axis), bits=bits, symmetric=symmetric)
+    q = affine.quantize(weight, scale, zero_point, bits=bits, symmetric=symmetric, axis=axis)
     scales = helper.make_tensor(f"{name}_scale", TensorProto.FLOAT, list(scale.shape), scale.reshape(-1).numpy())
     integers = [_integers(f"{name}_q", q.numpy(), bits), scales, _integers(f"{name}_zero", zero_point.numpy(), bits)]
     model.graph.initializer.extend(integers)
