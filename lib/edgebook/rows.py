@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import uuid
 import warnings
 from pathlib import Path
 from typing import Any
 
 from edgebook.errors import BadInput
+from edgebook.files import write_text
 from edgebook.vocabulary import ROLES, STATUSES
 
 Row = dict[str, Any]
@@ -131,17 +130,9 @@ def build(*parts: dict[str, Any]) -> dict[str, Any]:
     return new_row(**join(*parts))
 
 
-def write_text_atomically(path: Path, text: str) -> None:
-    """Replace `path` whole or not at all, also when the process dies half-way."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)
-
-
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     """Replace the .jsonl at `path` atomically, one row a line."""
-    write_text_atomically(path, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
+    write_text(path, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -130,3 +130,19 @@ def test_candidates_are_judged_with_re_estimated_batch_norm():
     spoilt.stem[1].running_mean += 5.0
     assert not torch.allclose(infer(spoilt, digits.x_val[:8]), infer(net, digits.x_val[:8]))
     assert latency_aware.training_loss(spoilt, digits) == pytest.approx(latency_aware.training_loss(net, digits), abs=1e-5)
+
+
+def test_the_cheapest_candidate_is_taken_also_where_a_session_finds_the_network_fast_enough(model, monkeypatch):
+    """Noise between two sessions must not make the time that is still needed negative, which would turn the choice around."""
+    cheap, dear = copy.deepcopy(model), copy.deepcopy(model)
+    candidates = {("a", 8): cheap, ("b", 8): dear}
+
+    def clock(models, **_):
+        return [10.0, 4.9, 4.5, 4.5]  # the network takes less than the half that is requested
+
+    def price(net):
+        return 2.0 if net is dear else 1.0
+
+    step, net = latency_aware._step(model, model, lambda net: candidates, clock, 0.5, lambda net, draw: net, price)
+    assert step == {"layer": "a", "channels": 8, "latency_ratio": 0.45}
+    assert net is cheap

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from edgebook.errors import Unsupported
-from edgebook.models import build_model
+from edgebook.models import build_model, rebuild
 from edgebook.models.streaming import stream
+from edgebook.models.structure import describe
 
 
 @pytest.mark.parametrize("input_shape", [(1, 40), (2, 5, 3)])
@@ -17,6 +18,10 @@ def test_steps_compute_what_the_whole_sequence_does(name, n_layers, states, inpu
     assert steps.step.state_names == states
     with torch.inference_mode():
         torch.testing.assert_close(steps(x), net(x), rtol=1e-4, atol=1e-5)
+    again = rebuild(steps.spec, describe(steps))
+    again.load_state_dict(steps.state_dict())
+    with torch.inference_mode():
+        assert torch.equal(again(x), steps(x))
 
 
 @pytest.mark.parametrize(("name", "shape"), [("gru", {}), ("gru", {"directions": 1}), ("lstm", {"head": "last"}), ("conv1d", {})])

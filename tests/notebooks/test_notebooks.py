@@ -13,6 +13,7 @@ import yaml
 
 from edgebook.paths import NOTEBOOKS
 from edgebook.rows import read_rows
+from edgebook.vocabulary import FAMILIES, ROLES
 
 ROOT = NOTEBOOKS.parent
 BOOKS = sorted(NOTEBOOKS.glob("*.ipynb"))
@@ -36,6 +37,8 @@ def test_how_a_notebook_reads(path):
         kinds = {type(node) for node in ast.walk(ast.parse(cell.source))}
         assert not kinds & {ast.FunctionDef, ast.ClassDef, ast.Lambda}
         assert "!pip" not in cell.source
+        assert set(re.findall(r"""family["']?[=:] *"(\w+)""", cell.source)) <= FAMILIES.keys()
+        assert set(re.findall(r"""role["']?[=:] *"(\w+)""", cell.source)) <= ROLES.keys()
 
 
 def blocks_of(tree):

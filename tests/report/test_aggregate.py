@@ -100,6 +100,7 @@ def test_references_count_in_their_own_session_only():
     assert shown[5]["extra"] == shown[6]["extra"] == {}
     assert fast["extra"] == {}
     assert with_references([row | {"session": None} for row in rows])[0]["extra"] == {}
+    assert with_references([fast | {"extra": {"n_nodes": 3}}])[0]["extra"] == {"n_nodes": 3}
 
 
 def test_values_and_kinds_of_baselines():

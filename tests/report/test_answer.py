@@ -188,3 +188,5 @@ def test_another_metric_brings_its_own_unit(monkeypatch):
     assert "test R² 0.930 (0.922–0.938), the same as the float baseline within 0.020: −0.007 (" in text
     assert "%" not in text
     assert "points" not in text
+    worse = [rows[0], rows[1] | {"verdict": "worse"}]
+    assert "to −0.002), of 0.020 that may be lost; " in answer(worse, Limits(max_loss=0.02)).text

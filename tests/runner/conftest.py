@@ -85,9 +85,10 @@ def notebook(stem, parameters_cell, code, reads):
         }
         for n, (tags, text) in enumerate(cells)
     ]
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     return {
         "cells": [*code_cells, {"cell_type": "markdown", "id": "prose", "metadata": {}, "source": "What it shows."}],
-        "metadata": {"edgebook": {"reads": reads}, "kernelspec": {"display_name": "Python 3", "name": "python3"}},
+        "metadata": {"edgebook": {"reads": reads}, "kernelspec": kernel},
         "nbformat": 4,
         "nbformat_minor": 5,
     }

@@ -15,6 +15,7 @@ from edgebook.paths import store_dir
 from edgebook.runtimes.base import RUNTIMES, Artifact, Quant, check, runtime, runtime_of
 from edgebook.runtimes.calibration import calibration_items
 from edgebook.runtimes.export import export
+from edgebook.runtimes.file_store import stored
 from edgebook.training.loop import infer, seed_all
 
 FILES = ("onnx", "litert")
@@ -75,6 +76,18 @@ def test_executorch_int8_keeps_nearly_all_predictions(files, net, mnist1d, predi
     assert int8.size_bytes < files["executorch", "fp32"].size_bytes
 
 
+def test_a_network_that_was_trained_quantized_exports_its_integers(net, mnist1d, tmp_path, predict):
+    prepared = prepare(net).train()
+    prepared(mnist1d.x_train[:200])
+    prepared.freeze()
+    rounded = infer(prepared.eval(), mnist1d.x_test[:200]).numpy()
+    for name in FILES:
+        made = export(prepared, mnist1d, tmp_path / name, runtime=name)
+        assert made.precision == "int8-static"
+        assert runtime(name).side("inspect").inspect(made.path)["format"] == "int8-static"
+        assert same_class(predict(made, mnist1d.x_test[:200]), rounded) >= 0.98
+
+
 def test_bf16_weights_are_pytorchs_and_half_as_large(files, net, mnist1d, tmp_path, predict):
     made = export(net, mnist1d, tmp_path / "q", runtime="onnx", quant=Quant("bf16"))
     assert made.size_bytes < 0.8 * files["onnx", "fp32"].size_bytes
@@ -106,6 +119,18 @@ def test_a_damaged_file_in_the_store_is_made_again(net, mnist1d, tmp_path, capfd
     again = export(net, mnist1d, tmp_path / "b", runtime="onnx", quant=quant)
     assert again.path.read_bytes() == first.path.read_bytes()
     assert f"{folder} is damaged: made again" in capfd.readouterr().err
+
+
+def test_a_failed_export_leaves_nothing_behind(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEBOOK_STORE", str(tmp_path))
+
+    def fails(folder):
+        (folder / "model.onnx").write_bytes(b"half")
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError):
+        stored("key", fails)
+    assert list((tmp_path / "files").iterdir()) == []
 
 
 def test_the_columns_say_what_was_known_when_the_file_was_made(files, net, mnist1d):

@@ -96,7 +96,7 @@ def rewritten(path, spec):
     ("spec", "says"),
     [
         ({"model": "os:system"}, "model 'os:system' is unknown"),
-        ({"wrappers": [{"name": "os:system"}]}, "wrapper 'os:system' is unknown; known: fake_quantized, folded"),
+        ({"wrappers": [{"name": "os:system"}]}, "wrapper 'os:system' is unknown; known: fake_quantized, folded, streaming"),
         ({"model": "mine.py:net"}, "is not allowed to run"),
     ],
 )

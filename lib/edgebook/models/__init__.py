@@ -39,6 +39,7 @@ MODELS = {
 WRAPPERS = {
     "folded": "edgebook.models.batch_norm:fold",
     "fake_quantized": "edgebook.models.fake_quantized:prepare",
+    "streaming": "edgebook.models.streaming:stream",
 }
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from edgebook.errors import Unsupported
 from edgebook.models.recurrent import Recurrent, to_steps
+from edgebook.models.structure import describe
 
 
 class Step(nn.Module):
@@ -81,5 +82,7 @@ def stream(model: nn.Module) -> Streaming:
             f"{name} cannot be called step by step: a gru or lstm with directions=1 and head=last is needed", code="structure"
         )
     net = Streaming(model).eval()
+    wrapper = {"name": "streaming", "structure": describe(model)}
+    net.spec = {**model.spec, "wrappers": [*model.spec["wrappers"], wrapper]}
     net.key = getattr(model, "key", None)
     return net

@@ -56,7 +56,8 @@ def execute(run: Run, execution: Execution, key: str) -> Record:
     """
     started, before = time.perf_counter(), rows_state(run, execution)
     error = _run_notebook(run, execution)
-    error = _write_page(run, execution) or error  # a failed notebook has a page too, which shows how far it came
+    page_error = _write_page(run, execution)  # a failed notebook has a page too, which shows how far it came
+    error = error or page_error
     if error:
         add_failure(run, execution, error, before)
     key = key if error or run.key(execution) == key else "the source changed during the execution"

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from edgebook import rows as rows_module
+from edgebook.files import write_text
 from edgebook.report import format as fmt
 from edgebook.report import plots, theme
 from edgebook.report.aggregate import grouped, is_float_baseline, merge, ok
@@ -31,8 +32,8 @@ def index(run_dir: Path) -> Path:
     )
     text = environment.get_template("index.html.j2").render(**content(document))
     rows_module.write_rows(document.folder / "rows.jsonl", document.rows)
-    rows_module.write_text_atomically(document.folder / "rows.csv", to_csv(document))
-    rows_module.write_text_atomically(document.folder / "index.html", text)
+    write_text(document.folder / "rows.csv", to_csv(document))
+    write_text(document.folder / "index.html", text)
     return document.folder / "index.html"
 
 

@@ -11,6 +11,7 @@ from nbconvert import HTMLExporter
 
 from edgebook import rows as rows_module
 from edgebook.errors import BadInput
+from edgebook.files import write_text
 from edgebook.report.pages.index import TEMPLATES, machines, period, versions
 from edgebook.report.tables import STYLE
 from edgebook.rows import Row
@@ -58,7 +59,7 @@ def page(notebook_path: Path, html_path: Path, *, rows: list[Row] | None = None,
     }
     resources = {"edgebook": about, "metadata": {"name": about["title"], "path": str(notebook_path.parent)}}
     text, _ = exporter.from_notebook_node(notebook, resources=resources)
-    rows_module.write_text_atomically(html_path, closed(text))
+    write_text(html_path, closed(text))
     return html_path
 
 
