@@ -203,7 +203,7 @@ def test_a_registry_of_records_is_one_too(table, demo):
 
 
 def test_an_entry_selects_the_one_that_it_names_and_not_its_libraries(demo):
-    table = 'register(Run("first", "demo.entries:first", WHAT), Run("second", "demo.entries:second"))'
+    table = 'TABLE = register(Run("first", "demo.entries:first", WHAT), Run("second", "demo.entries:second"))'
     first = {"root": "demo.tables:TABLE", "names": ["first"]}
     for named, counts in (('parent="second"', True), ('libraries=("second",)', False)):
         records = ("tables", "TABLE = {", f"TABLE = {table.replace('WHAT', named)}\nOLD = {{")
