@@ -44,8 +44,10 @@ def followed(tmp_path_factory):
     for table, line in LINES:
         add(package / TABLES[table], rf"^{table}\b.*[{{(]\n", f"    {line}")
     add(package / "compress/prune/importance.py", r"^L2 = .*\n", re.search(r"^L_HALF = .*", TEXT, re.M)[0])
-    add(package / "metrics/__init__.py", r"^from edgebook.metrics.metric .*\n", "from edgebook.metrics.top_two import TOP_TWO")
-    add(package / "metrics/__init__.py", r"^METRICS\b[^(]*\(", "TOP_TWO,")
+    for init, place, record in (("metrics", "metric", "TOP_TWO_ACCURACY"), ("tasks.kinds", "kind", "TOP_TWO")):
+        file = package / init.replace(".", "/") / "__init__.py"
+        add(file, rf"^from edgebook.{init}.{place} .*\n", f"from edgebook.{init}.top_two import {record}")
+        add(file, r"^(METRICS|KINDS)\b.*{(\n)?.* in \(", f"{record},")
     return copy
 
 
