@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from edgebook.errors import BadInput
+
 CHECKOUT = Path(__file__).parents[2]
 NOTEBOOKS = CHECKOUT / "notebooks"
 PRESETS = CHECKOUT / "params"
@@ -17,9 +19,15 @@ def reports_dir() -> Path:
 
 
 def store_dir() -> Path:
-    """Folder of trained networks and exported files: `EDGEBOOK_STORE`, else `.store/` in the checkout. Created when absent."""
+    """Folder of trained networks and exported files: `EDGEBOOK_STORE`, else `.store/` in the checkout. Created when absent.
+
+    Raises BadInput, with the folder and the reason, when it cannot be created.
+    """
     folder = _placed("EDGEBOOK_STORE", ".store")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{folder}: cannot be created: {error.strerror}") from None
     return folder
 
 

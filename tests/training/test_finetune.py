@@ -1,6 +1,7 @@
 """Fine-tuning with and without a teacher, and recipes from presets."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -63,6 +64,8 @@ def test_later_layers_of_a_recipe_win_field_by_field():
         recipe_from({"learning_rate": 0.1, "epochs": 1})
 
 
-@pytest.mark.parametrize(("n_items", "steps"), [(400, 2), (401, 3), (1, 1), (200, 1)])
-def test_the_last_batch_may_be_short(n_items, steps):
-    assert RECIPE.steps_per_epoch(n_items) == steps
+@pytest.mark.parametrize(
+    ("n_items", "batch_size", "steps"), [(400, 200, 2), (402, 200, 3), (401, 200, 2), (1, 200, 1), (3, 1, 3)]
+)
+def test_the_last_batch_may_be_short_but_no_single_item(n_items, batch_size, steps):
+    assert replace(RECIPE, batch_size=batch_size).steps_per_epoch(n_items) == steps

@@ -74,6 +74,18 @@ def test_evaluate_is_the_score_of_the_metric_on_each_split(net, mnist1d):
         assert evaluate(net, mnist1d, split) == pytest.approx(float((infer(net, x).argmax(1) == y).float().mean()))
 
 
+@pytest.mark.parametrize("n_items", [1, 2, 7, 10, 11, 13])
+def test_any_number_of_steps_and_a_last_batch_of_one_item(n_items):
+    """One to seven steps of two items; batch norm cannot do with a single one."""
+    task = load_task("vibration")
+    few = replace(task, x_train=task.x_train[:n_items], y_train=task.y_train[:n_items])
+    model, steps = fresh(few, "autoencoder" if n_items > 1 else "mlp", **({"widths": [4]} if n_items > 1 else {})), []
+    recipe = Recipe(epochs=1, batch_size=2, device="cpu")
+    trained = train(model, few, recipe, after_step=lambda model, step: steps.append(step))
+    assert steps == list(range(recipe.steps_per_epoch(n_items)))
+    assert not same(trained, model)
+
+
 def test_another_metric_of_the_task_decides(net, mnist1d):
     assert evaluate(net, replace(mnist1d, metric_name="macro_f1")) != evaluate(net, mnist1d)
 

@@ -72,9 +72,9 @@ def streamable(model: nn.Module) -> bool:
 
 
 def stream(model: nn.Module) -> Streaming:
-    """The same network, which runtimes that stream export as one step with the state as input and output.
+    """A copy of the network as `Streaming`, which runtimes that stream export as one step with the state as input and output.
 
-    It is not kept in the store: make it where it is measured. Raises Unsupported for a network that is not `streamable`.
+    Raises Unsupported for a network that is not `streamable`.
     """
     if not streamable(model):
         name = type(model).__name__

@@ -90,8 +90,7 @@ def train(
     model = copy.deepcopy(model)
     x, y = _placed(model, task, pick_device(recipe.device))
     optimizer, n_steps = make_optimizer(model, recipe), recipe.steps_per_epoch(len(x))
-    total = max(recipe.epochs * n_steps, 2)  # the schedule takes no fewer
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=total, pct_start=0.2)
+    schedule = _one_cycle(optimizer, recipe.lr, max(recipe.epochs * n_steps, 2))
     one_step = _stepper(model, recipe, optimizer, schedule, loss or hard_loss(task.kind, recipe), (before_step, after_step))
     order, history, best = torch.Generator().manual_seed(recipe.seed), [], _Best(keep)
     for epoch in range(recipe.epochs):
@@ -129,6 +128,15 @@ class _Best:
         return model
 
 
+def _one_cycle(optimizer: torch.optim.Optimizer, lr: float, n_steps: int) -> torch.optim.lr_scheduler.OneCycleLR:
+    """The rate rises to `lr` in the first fifth of the steps and falls to nearly 0.
+
+    Where a fifth is less than two steps the rise takes two: PyTorch divides by zero for a rise of one.
+    """
+    share = min(max(0.2, 2 / n_steps), 0.9)
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=n_steps, pct_start=share)
+
+
 def _stepper(model, recipe: Recipe, optimizer, schedule, loss: Loss, hooks: tuple[Hook | None, Hook | None]) -> Callable:
     """The function that does one training step: (x, y, step) -> the loss, detached."""
     before_step, after_step = hooks
@@ -164,6 +172,11 @@ def _placed(model, task: Task, device: torch.device) -> tuple[Tensor, Tensor]:
 def _batches(
     x: Tensor, y: Tensor, recipe: Recipe, order: torch.Generator, augment: Callable | None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch in a new order, augmented where the recipe asks for it and the task can."""
+    """One epoch in a new order, augmented where the recipe asks for it and the task can.
+
+    A last batch of a single item is left out: batch norm needs two.
+    """
     for items in torch.randperm(len(x), generator=order).to(x.device).split(recipe.batch_size):
+        if len(items) == 1 < min(recipe.batch_size, len(x)):
+            continue
         yield (augment(x[items], order) if augment and recipe.augment else x[items]), y[items]

@@ -26,8 +26,9 @@ class Recipe:
     seed: int = 0
 
     def steps_per_epoch(self, n_items: int) -> int:
-        """Optimizer steps of one epoch over `n_items`; the last batch may be short."""
-        return -(-n_items // self.batch_size)
+        """Optimizer steps of one epoch over `n_items`; the last batch may be short, but a single item is left out."""
+        is_single = n_items % self.batch_size == 1 < min(self.batch_size, n_items)
+        return -(-n_items // self.batch_size) - is_single
 
 
 FIELDS = tuple(field.name for field in fields(Recipe))
