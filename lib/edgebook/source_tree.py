@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 PATH = re.compile(r"([A-Za-z_]\w*(?:\.\w+)*)(?::(\w*))?")  # "package.module" or "package.module:attribute"
 Chain = tuple[str, ...]  # `rows.build` as ("rows", "build")
@@ -74,7 +75,7 @@ def parse(module: str, text: str, *, is_package: bool = False) -> Source:
 
     Raises SyntaxError.
     """
-    tree = _Stripper().visit(ast.parse(text))
+    tree: Any = _Stripper().visit(ast.parse(text))
     source = Source(module)
     package = module if is_package else module.rpartition(".")[0]
     for node in tree.body:
@@ -153,6 +154,7 @@ def registry(node: ast.AST, local: set[str]) -> dict[str, ast.AST] | None:
     Either a dict in which every entry holds a place in a local package, or calls whose first argument is their name
     (`registered(Runtime("onnx", ...), ...)`, `{x.name: x for x in (Runtime("onnx", ...), ...)}`), of which some do.
     """
+    entries: dict[Any, Any]
     value, enough = getattr(node, "value", None), any
     if isinstance(value, ast.Dict):
         enough = all
