@@ -22,7 +22,7 @@ from typing import Any
 from edgebook.errors import BadInput
 from edgebook.libraries import versions_of
 from edgebook.source_neutral import is_neutral
-from edgebook.source_tree import PATH, Source, form, locate, parse, read_module, registry, uses
+from edgebook.source_tree import PATH, Source, direct_texts, form, locate, parse, read_module, registry, uses
 
 STARTED_NS = time.time_ns()
 LIBRARY = re.compile(r"[A-Za-z][\w-]*")  # what may be the name of a distribution
@@ -210,8 +210,7 @@ class _Walk:
             self._follow_text(text)
         if is_entry or isinstance(node, ast.Assign):
             self.libraries |= {text for text in used.texts if LIBRARY.fullmatch(text)}  # a runtime's record names some
-        if not is_entry:
-            self.constants |= used.texts
+        self.constants |= direct_texts(node) if is_entry else used.texts  # a record may name another, as its parent
 
     def _follow_import(self, target: tuple[str, str], attributes: Iterable[str]) -> None:
         """Follow `from module import name`, or what is taken from an imported module by `attributes`."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 PATH = re.compile(r"([A-Za-z_]\w*(?:\.\w+)*)(?::(\w*))?")  # "package.module" or "package.module:attribute"
 Chain = tuple[str, ...]  # `rows.build` as ("rows", "build")
@@ -74,7 +75,7 @@ def parse(module: str, text: str, *, is_package: bool = False) -> Source:
 
     Raises SyntaxError.
     """
-    tree = _Stripper().visit(ast.parse(text))
+    tree: Any = _Stripper().visit(ast.parse(text))
     source = Source(module)
     package = module if is_package else module.rpartition(".")[0]
     for node in tree.body:
@@ -153,18 +154,37 @@ def registry(node: ast.AST, local: set[str]) -> dict[str, ast.AST] | None:
     Either a dict in which every entry holds a place in a local package, or calls whose first argument is their name
     (`registered(Runtime("onnx", ...), ...)`, `{x.name: x for x in (Runtime("onnx", ...), ...)}`), of which some do.
     """
+    entries: dict[Any, Any]
     value, enough = getattr(node, "value", None), any
     if isinstance(value, ast.Dict):
         enough = all
         entries = {getattr(key, "value", None): inner for key, inner in zip(value.keys, value.values, strict=True)}
     elif isinstance(value, ast.DictComp) and isinstance(items := value.generators[0].iter, ast.Tuple | ast.List):
-        entries = {_first_text(item): item for item in items.elts}
+        entries = _named_calls(items.elts)
     elif isinstance(value, ast.Call) and not value.keywords:
-        entries = {_first_text(item): item for item in value.args}
+        entries = _named_calls(value.args)
     else:
         return None
     is_registry = all(isinstance(key, str) for key in entries) and enough(_holds_place(e, local) for e in entries.values())
     return entries if entries and is_registry else None
+
+
+def _named_calls(items: list[ast.expr]) -> dict[str | None, ast.AST]:
+    """Calls by their first argument; of `*(Runtime(name, ...) for name in ("a", "b"))` each name."""
+    entries: dict[str | None, ast.AST] = {}
+    for item in items:
+        inner = item.value if isinstance(item, ast.Starred) else None
+        if isinstance(inner, ast.GeneratorExp) and isinstance(names := inner.generators[0].iter, ast.Tuple):
+            entries |= {getattr(name, "value", None): item for name in names.elts}
+        else:
+            entries[_first_text(item)] = item
+    return entries
+
+
+def direct_texts(node: ast.AST) -> set[str]:
+    """The arguments of a call that are texts themselves, not those inside of lists."""
+    values = [*node.args, *(keyword.value for keyword in node.keywords)] if isinstance(node, ast.Call) else []
+    return {value.value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)}
 
 
 def _first_text(node: ast.AST) -> str | None:

@@ -56,10 +56,14 @@ def files(tmp_path_factory) -> Path:
 def test_any_file_is_measured_and_the_bad_ones_say_why(data, files, tmp_path):
     """Every kind of bad file is one failed row with one clear line; the good ones are measured in the same session."""
     reasons = {
-        "cut.onnx": "cannot load it", "rubbish.tflite": "cannot load it", "good.foo": "extension '.foo' is unknown",
-        "shape.onnx": "input is (2, 4, 5), the task's (2, 4, 4)", "operator.onnx": "Frobnicate",
-        "hangs.onnx": "no answer within 8 s", "absent.onnx": "no such file",
-    }  # fmt: skip
+        "cut.onnx": "cannot load it",
+        "rubbish.tflite": "cannot load it",
+        "good.foo": "extension '.foo' is unknown",
+        "shape.onnx": "input is (2, 4, 5), the task's (2, 4, 4)",
+        "operator.onnx": "Frobnicate",
+        "hangs.onnx": "no answer within 8 s",
+        "absent.onnx": "no such file",
+    }
     paths = [files / name for name in ("good.onnx", "last.onnx", "worse.onnx", "batch.onnx", "open.onnx", *reasons)]
     rows = {
         row["label"]: row
@@ -86,23 +90,42 @@ def test_any_file_is_measured_and_the_bad_ones_say_why(data, files, tmp_path):
 
 
 def test_the_command_goes_on_after_a_bad_file_and_exits_with_1(data, files, tmp_path):
-    arguments = ["measure", *(str(files / f"{name}.onnx") for name in ("cut", "good")), "--task", str(data),
-                 "--baseline", str(files / "good.onnx"), "--measure-s", "0.1", "--out", str(tmp_path / "out")]  # fmt: skip
+    arguments = [
+        "measure",
+        *(str(files / f"{name}.onnx") for name in ("cut", "good")),
+        "--task",
+        str(data),
+        "--baseline",
+        str(files / "good.onnx"),
+        "--measure-s",
+        "0.1",
+        "--out",
+        str(tmp_path / "out"),
+    ]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 1
     assert result.stdout.count("cannot load it") == 1
     assert (tmp_path / "out" / "index.html").is_file()
     rows = [json.loads(line) for line in (tmp_path / "out" / "rows.jsonl").read_text().splitlines()]
     assert [(row["label"], row["status"], row["family"]) for row in rows] == [
-        ("good.onnx", "ok", "baseline"), ("cut.onnx", "failed", "file")]  # fmt: skip
+        ("good.onnx", "ok", "baseline"),
+        ("cut.onnx", "failed", "file"),
+    ]
 
 
 def test_files_timed_together_are_compared_with_the_baseline_of_their_batch(files, tmp_path):
     def row(name, family, batch_size):
         return new_row(
-            row_id=name, task="own", model="linear", seed=0, runtime="onnx", precision="fp32", family=family,
-            batch_size=batch_size, artifact=str(files / f"{name}.onnx"),
-        )  # fmt: skip
+            row_id=name,
+            task="own",
+            model="linear",
+            seed=0,
+            runtime="onnx",
+            precision="fp32",
+            family=family,
+            batch_size=batch_size,
+            artifact=str(files / f"{name}.onnx"),
+        )
 
     lab = Notebook("90_compare", "90_compare", tmp_path, {"measure_s": 0.1, "threads": 1}, None)
     rows = [row("good", "baseline", 1), row("worse", "prune", 1), row("batch", "baseline", 8)]

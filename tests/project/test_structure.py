@@ -150,9 +150,7 @@ def test_functions_take_few_arguments():
 
 
 def test_no_line_is_kept_from_the_formatter():
-    files = [path for folder in ("lib", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
-    comment = "# fmt: " + "skip"
-    assert [here(path) for path in files if comment in path.read_text(encoding="utf-8")] == []
+    assert [here(path) for path in modules() if "fmt: skip" in path.read_text(encoding="utf-8")] == []
 
 
 def test_only_kinds_and_metrics_know_classification():

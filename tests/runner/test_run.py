@@ -4,11 +4,10 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import psutil
 import pytest
-
-from edgebook.runner import execute
 
 
 def words(lines):
@@ -123,9 +122,17 @@ def gone(pids):
     return not [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
 
 
+def sockets_of(kernel):
+    """The folder of a kernel's sockets, from its command line."""
+    (argument,) = [text for text in psutil.Process(kernel).cmdline() if text.endswith("kernel.json")]
+    return Path(argument.rpartition("=")[2]).parent
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_run_with_one_line_and_the_same_command_goes_on(number, small_run, preset, points, notebooks):
     process, pids = sleeping(small_run, preset, points)
+    sockets = sockets_of(pids[0])
+    os.utime(sockets, (1, 1))
     sent = time.monotonic()
     process.send_signal(number)
     _, errors = process.communicate(timeout=20)
@@ -133,6 +140,7 @@ def test_a_signal_stops_the_run_with_one_line_and_the_same_command_goes_on(numbe
     assert process.returncode == 128 + number
     assert errors.strip() == "edgebook: stopped; the same command goes on"
     wait_for(lambda: gone(pids), 10)
+    assert not sockets.exists()
     if number == signal.SIGTERM:
         return
     book = notebooks / "20_sweep.ipynb"
@@ -142,9 +150,9 @@ def test_a_signal_stops_the_run_with_one_line_and_the_same_command_goes_on(numbe
     assert words(lines) == {"20_sweep": "ok", "90_read": "ok"}
 
 
-def test_nothing_outlives_a_killed_run_and_the_next_start_cleans_up(small_run, preset, points, monkeypatch):
+def test_nothing_outlives_a_killed_run_and_the_next_start_cleans_up(small_run, preset, points):
     process, pids = sleeping(small_run, preset, points)
-    (sockets,) = [path for path in execute.sockets_folder().glob(f"{execute.SOCKETS}*") if str(pids[0]) in users(path)]
+    sockets = sockets_of(pids[0])
     process.kill()
     process.communicate()
     wait_for(lambda: gone(pids), 10)
@@ -156,15 +164,6 @@ def test_nothing_outlives_a_killed_run_and_the_next_start_cleans_up(small_run, p
     os.utime(sockets, (1, 1))
     assert small_run(preset(points=[points("fine")]))[0] == 0
     assert not [path for path in [sockets, *drafts] if path.exists()]
-
-
-def users(folder):
-    """Ids of the processes with a socket in a folder, from the connection file of its kernel."""
-    pids = []
-    for process in psutil.process_iter(["pid", "cmdline"]):
-        if any(str(folder) in text for text in process.info["cmdline"] or []):
-            pids.append(str(process.info["pid"]))
-    return pids
 
 
 def test_two_runs_of_one_name_are_refused(small_run, preset, points):

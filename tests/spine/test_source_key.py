@@ -186,15 +186,29 @@ def test_names_select_the_entries_of_a_registry(demo):
     assert demo(edit, names=["first"]) != demo(names=["first"])
 
 
-def test_a_registry_of_records_is_one_too(demo):
-    records = (
-        "tables",
-        "TABLE = {",
-        'TABLE = register(Run("first", "demo.entries:first"), Run("second", "demo.entries:second"))\nOLD = {',
-    )
-    selected = demo(records, root="demo.tables:TABLE", names=["first"])
-    assert demo(records, ("entries", "return 1", "return 9"), root="demo.tables:TABLE", names=["first"]) != selected
-    assert demo(records, ("entries", "return 2", "return 9"), root="demo.tables:TABLE", names=["first"]) == selected
+@pytest.mark.parametrize(
+    "table",
+    [
+        'register(Run("first", "demo.entries:first"), Run("second", "demo.entries:second"))',
+        'register(Run("first", "demo.entries:first"), *(Run(name, "demo.entries:second") for name in ("second", "third")))',
+        '{run.name: run for run in (Run("first", "demo.entries:first"), Run("second", "demo.entries:second"))}',
+    ],
+)
+def test_a_registry_of_records_is_one_too(table, demo):
+    records = ("tables", "TABLE = {", f"TABLE = {table}\nOLD = {{")
+    first = {"root": "demo.tables:TABLE", "names": ["first"]}
+    selected = demo(records, **first)
+    assert demo(records, ("entries", "return 1", "return 9"), **first) != selected
+    assert demo(records, ("entries", "return 2", "return 9"), **first) == selected
+
+
+def test_an_entry_selects_the_one_that_it_names_and_not_its_libraries(demo):
+    table = 'TABLE = register(Run("first", "demo.entries:first", WHAT), Run("second", "demo.entries:second"))'
+    first = {"root": "demo.tables:TABLE", "names": ["first"]}
+    for named, counts in (('parent="second"', True), ('libraries=("second",)', False)):
+        records = ("tables", "TABLE = {", f"TABLE = {table.replace('WHAT', named)}\nOLD = {{")
+        selected = demo(records, **first)
+        assert (demo(records, ("entries", "return 2", "return 9"), **first) != selected) == counts
 
 
 def test_neutral_source_does_not_count(demo, monkeypatch):

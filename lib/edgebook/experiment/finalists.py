@@ -10,9 +10,8 @@ from torch import nn
 from edgebook.errors import BadInput
 from edgebook.experiment.notebook import Notebook
 from edgebook.metrics.pareto import pareto
-from edgebook.paths import store_dir
 from edgebook.rows import read_rows
-from edgebook.training.store import load
+from edgebook.training.store import entry_path, load
 
 Row = dict[str, Any]
 COSTS = ("size_bytes", "latency_ms_p50")
@@ -47,12 +46,12 @@ def finalist_models(nb: Notebook, *, most: int) -> list[tuple[Row, nn.Module]]:
         return []
     here = (nb.task.name, nb.model_label, nb["seed"])
     rows = [row for row in rows if setting_of(row) == here and row["notebook"] != nb.stem and row["role"] == "version"]
-    rows = [row for row in rows if row["checkpoint"] and (store_dir() / f"{row['checkpoint']}.pt").exists()]
+    rows = [row for row in rows if row["checkpoint"] and entry_path(row["checkpoint"]).exists()]
     chosen: dict[str, Row] = {}
     for row in finalists(rows, most=len(rows)):
         if row["checkpoint"] != nb.versions[0].model.key:
             chosen.setdefault(row["checkpoint"], row)
-    return [(row, load(store_dir() / f"{key}.pt")) for key, row in list(chosen.items())[:most]]
+    return [(row, load(entry_path(key))) for key, row in list(chosen.items())[:most]]
 
 
 def setting_of(row: Row) -> tuple:

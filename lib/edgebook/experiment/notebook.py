@@ -121,8 +121,8 @@ def start(stem: str, values: dict[str, Any]) -> Notebook:
 def new_model(nb: Notebook, name: str | None = None, shape: dict[str, Any] | None = None) -> nn.Module:
     """A freshly initialised network: the notebook's own, or the named one; the same for the same seed."""
     seed_all(nb["seed"])
-    name, shape = name or nb["model"], nb["model_shape"] if shape is None else shape
-    return build_model(name, nb.task.input_shape, nb.task.n_outputs, **shape)
+    arguments: dict[str, Any] = nb["model_shape"] if shape is None else shape
+    return build_model(name or nb["model"], nb.task.input_shape, nb.task.n_outputs, **arguments)
 
 
 def baseline(nb: Notebook) -> nn.Module:

@@ -41,17 +41,34 @@ def columns_of(rows: list[Row]) -> list[Column]:
     whole = max((n for row in rows for n in (value(row, "extra.n_test_split"), row["n_test"]) if n), default=0)
     return [
         Column(label, unit, lambda row: fmt.score(row["score"], row["metric"]), "score", lambda row: _score_around(row, whole)),
-        Column("difference", points, lambda row: fmt.difference(row["delta"], row["metric"]), "delta", fmt.difference_interval,
-               "verdict"),
+        Column(
+            "difference",
+            points,
+            lambda row: fmt.difference(row["delta"], row["metric"]),
+            "delta",
+            fmt.difference_interval,
+            "verdict",
+        ),
         *_class_columns(rows),
         Column("size", "kB", lambda row: fmt.kilobytes(row["size_bytes"]), "size_bytes"),
         Column("smaller", "×", lambda row: fmt.times(row["compression_ratio"]), "compression_ratio"),
-        Column("latency", "ms", _latency, "latency_ms_p50",
-               lambda row: fmt.interval(row["latency_lo"], row["latency_hi"], fmt.digits)),
-        Column("speed-up", "×", lambda row: fmt.speed(row["speedup"]), "speedup",
-               lambda row: fmt.interval(row["speedup_lo"], row["speedup_hi"], fmt.speed), "speed_verdict"),
+        Column(
+            "latency",
+            "ms",
+            _latency,
+            "latency_ms_p50",
+            lambda row: fmt.interval(row["latency_lo"], row["latency_hi"], fmt.digits),
+        ),
+        Column(
+            "speed-up",
+            "×",
+            lambda row: fmt.speed(row["speedup"]),
+            "speedup",
+            lambda row: fmt.interval(row["speedup_lo"], row["speedup_hi"], fmt.speed),
+            "speed_verdict",
+        ),
         *_ratio_columns(rows),
-    ]  # fmt: skip
+    ]
 
 
 def _score_around(row: Row, whole: int) -> str:

@@ -59,7 +59,10 @@ def run_preset(preset: Path, name: str, options: Options, *, check: Check, page:
             clean_up(run.folder)
             record = {"preset": str(read.path), "executions": [execution.name for execution in executions]}
             files.write_text(run.folder / "run.json", json.dumps(record, indent=1))
-            _execute_all(run, wanted, found, fresh=options.fresh, jobs=options.jobs or default_jobs(wanted))
+            try:
+                _execute_all(run, wanted, found, fresh=options.fresh, jobs=options.jobs or default_jobs(wanted))
+            finally:
+                clean_up(run.folder)
         return sum(_failed_rows(run.folder, execution) for execution in wanted)
 
 

@@ -27,9 +27,13 @@ def bars(rows: list[Row], y: str = "score", x: str = "precision", hue: str = "ru
     """
     points = shared.need(rows, y, x)
     factor, places = shared.scale(y, points), _places(points, x, hue)
-    data = pd.DataFrame({
-        "x": places, "y": [value(row, y) * factor for row in points], "hue": [str(value(row, hue)) for row in points],
-    })  # fmt: skip
+    data = pd.DataFrame(
+        {
+            "x": places,
+            "y": [value(row, y) * factor for row in points],
+            "hue": [str(value(row, hue)) for row in points],
+        }
+    )
     colours = theme.colours(list(data["hue"]))
     figure, axes = theme.new_figure(title or f"{shared.heading(y, points)} by {fmt.parameter(x)}")
     step, names = WIDTH / len(colours), list(dict.fromkeys(places))

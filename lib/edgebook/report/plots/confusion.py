@@ -28,9 +28,21 @@ def confusion(counts: Any, class_names: list[str] | None = None, *, title: str =
     names = [str(name) for name in (class_names or range(n))]
     figure, axes = theme.new_figure(title, wide=min(7.0, 3.2 + 0.38 * n), high=min(6.4, 2.4 + 0.38 * n))
     sns.heatmap(
-        percent, vmin=0, vmax=100, cmap="Blues", annot=texts, fmt="", annot_kws={"fontsize": 8.5}, cbar=False, square=True,
-        linewidths=1, linecolor="white", xticklabels=names, yticklabels=names, ax=axes,
-    )  # fmt: skip
+        percent,
+        vmin=0,
+        vmax=100,
+        cmap="Blues",
+        annot=texts,
+        fmt="",
+        annot_kws={"fontsize": 8.5},
+        cbar=False,
+        square=True,
+        linewidths=1,
+        linecolor="white",
+        xticklabels=names,
+        yticklabels=names,
+        ax=axes,
+    )
     if n * max(map(len, names)) > 40:
         axes.set_xticks(axes.get_xticks(), names, rotation=45, ha="right")
     axes.tick_params(axis="y", rotation=0)

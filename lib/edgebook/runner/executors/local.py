@@ -47,10 +47,10 @@ def run(function: Callable[..., Any], calls: Sequence[tuple], *, jobs: int) -> I
                     worker.call = waiting.popleft()
                 except OSError:  # it died between two calls
                     workers.remove(worker)
-            busy = {worker.connection: worker for worker in workers if worker.call is not None}
+            busy = {worker.connection: (worker, worker.call) for worker in workers if worker.call is not None}
             for connection in wait(list(busy)):
-                worker = busy[connection]
-                index, outcome = worker.call, _receive(worker)
+                worker, index = busy[connection]
+                outcome = _receive(worker)
                 worker.call = None
                 if not worker.process.is_alive():
                     workers.remove(worker)
