@@ -128,8 +128,8 @@ def inspection_columns(measured: Measured) -> Columns:
 
 def portability_columns(measured: Measured, task: Task) -> Columns:
     """For `extra`: how an int8 ONNX file would answer without VNNI, see `portability`; the reason when that is not known."""
-    artifact, applies = measured.artifact, task.kind.name == "classification"
-    if artifact.runtime != "onnx" or measured.inspected.get("format") != "int8-static" or measured.transposed or not applies:
+    artifact = measured.artifact
+    if artifact.runtime != "onnx" or measured.inspected.get("format") != "int8-static" or measured.transposed:
         return {}
     from edgebook.measure.portability import N_ITEMS, portability
 
