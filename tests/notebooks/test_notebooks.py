@@ -191,7 +191,7 @@ def test_a_version_that_fails_is_a_row_and_the_others_go_on(smoke):
     absurd = "20_prune_sweep.finetune_recipe.lr=1.0e+30"  # fine-tuning diverges
     done = edgebook(folder.parent, "run", "smoke", "--name", "fails", "--only", "20_prune_sweep", "--set", absurd)
     assert done.returncode == 1
-    assert "failed; the index says which and why" in done.stderr
+    assert "failed; the index lists them with the reasons" in done.stderr
     found = read_rows(folder.parent / "fails")
     assert {row["family"] for row in found if row["status"] == "failed"} == {"prune", "scratch"}  # the second after the first
     assert all("a smaller lr" in row["error"] for row in found if row["status"] == "failed")
@@ -219,7 +219,7 @@ def test_pick_names_a_file_that_is_there(smoke):
     folder, _ = smoke
     done = edgebook(folder.parent, "pick", "smoke", "--max-loss", "1")
     assert done.returncode == 0
-    assert done.stdout.startswith("mnist1d conv1d: Ship ")
+    assert done.stdout.startswith("mnist1d · conv1d, on host, 1 thread, 1 item per call: Ship ")
     assert (folder / done.stdout.strip().splitlines()[-1].strip().removeprefix(str(folder) + "/")).is_file()
 
 

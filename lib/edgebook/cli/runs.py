@@ -27,7 +27,7 @@ def run(
     from edgebook.runner.preset import read_preset
 
     name = preset.stem if name is None else name
-    folder = run_folder(name)
+    folder = run_folder(name, where="--name")
     if dry_run:
         for execution in chosen(plan(read_preset(preset, set_ or []), name), only or []):
             print(f"{execution.name}  ->  {folder / 'pages' / execution.name}.html")
@@ -86,12 +86,12 @@ def pick(
             print(f"  {document.folder / answer.row['artifact']}")
 
 
-def run_folder(name: str) -> Path:
+def run_folder(name: str, where: str = "NAME") -> Path:
     """The folder of a run. Raises BadInput for a name that is no plain folder name."""
     from edgebook.parameters import check
     from edgebook.paths import reports_dir
 
-    check({"run": name}, where="name of the run")
+    check({"run": name}, where=where)
     return reports_dir() / name
 
 
