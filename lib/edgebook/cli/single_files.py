@@ -33,10 +33,16 @@ def measure(
 
 def _print(rows: list[dict]) -> None:
     """The table of the files that were measured, then what is to be said of each file."""
+    from rich.console import Console
+    from rich.table import Table
+
     from edgebook.report.tables import table
 
     frame = table(rows).drop(columns=["status", "flags"], errors="ignore")
-    print(frame[frame.runtime != ""].to_string(index=False, line_width=130))
+    shown = Table(*frame.columns, show_edge=False)
+    for line in frame[frame.runtime != ""].itertuples(index=False):
+        shown.add_row(*line)
+    Console().print(shown)
     for row in rows:
         for note in filter(None, (row["extra"].get("layout"), *row["extra"].get("flags", []), row["error"])):
             print(note if row["label"] in note else f"{row['label']}: {note}")
