@@ -32,15 +32,21 @@ def model_label(name: str) -> str:
     return f"{Path(path).stem}:{function}" if colon else name
 
 
-def execution_name(notebook: str, values: dict[str, Any]) -> str:
-    """`20_prune_sweep--mnist1d-conv1d-5f0c21--s0`: the notebook, its data and network, their hash, the seed.
+def case_id(values: dict[str, Any]) -> str | None:
+    """6 hex digits of the data's and the network's full names and of the network's shape; None without a task.
 
-    The hash is of the data's and the network's full names and of the network's shape, so that two networks, or two files of
-    one name, never share an execution. A notebook without a task is its own name.
+    Rows of one case compare with each other. Two networks, or two files of one name, are two cases whatever their labels.
+    """
+    return short_id(values["task"], values["model"], values.get("model_shape") or {})[:6] if "task" in values else None
+
+
+def execution_name(notebook: str, values: dict[str, Any]) -> str:
+    """`20_prune_sweep--mnist1d-conv1d-5f0c21--s0`: the notebook, its data and network, their `case_id`, the seed.
+
+    A notebook without a task is its own name.
     """
     if "task" not in values:
         return notebook
-    identity = short_id(values["task"], values["model"], values.get("model_shape") or {})[:6]
     labels = f"{task_label(values['task'])}-{model_label(values['model']).replace(':', '.')}"
     labels = re.sub(r"[^\w.-]", "_", labels, flags=re.ASCII)[:LONGEST]  # part of the names of files
-    return f"{notebook}--{labels}-{identity}--s{values['seed']}"
+    return f"{notebook}--{labels}-{case_id(values)}--s{values['seed']}"

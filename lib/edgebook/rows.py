@@ -13,8 +13,9 @@ from edgebook.files import write_text
 from edgebook.vocabulary import ROLES, STATUSES
 
 Row = dict[str, Any]
-SCHEMA = 2
+SCHEMA = 3
 OBJECTS = ("asked", "extra", "versions", "machine")
+CASE = ("case", "task", "model")  # columns that rows share when they compare with each other; the last two are for people
 
 COLUMNS: dict[str, str] = {
     # who
@@ -28,6 +29,7 @@ COLUMNS: dict[str, str] = {
     "baseline_id": "row this one is compared with",
     "task": "data set",
     "model": "architecture",
+    "case": "identity of data and network (naming.case_id): only rows of one case compare with each other",
     "role": "baseline, version, control or reference (vocabulary.ROLES); only versions and the baseline ship",
     "family": "colour and legend (vocabulary.FAMILIES): baseline, prune, quantize, distill, scratch, ...",
     "method": "what was done, in order: prune-l2+int8-static",
@@ -93,9 +95,9 @@ COLUMNS: dict[str, str] = {
 
 
 TEXTS = (
-    *("run", "notebook", "execution", "row_id", "point_id", "parent_id", "baseline_id", "task", "model", "role", "family"),
-    *("method", "label", "metric", "verdict", "speed_verdict", "artifact", "sha256", "checkpoint", "samples", "session"),
-    *("runtime", "precision", "device", "commit", "started_at", "status", "error"),
+    *("run", "notebook", "execution", "row_id", "point_id", "parent_id", "baseline_id", "task", "model", "case", "role"),
+    *("family", "method", "label", "metric", "verdict", "speed_verdict", "artifact", "sha256", "checkpoint", "samples"),
+    *("session", "runtime", "precision", "device", "commit", "started_at", "status", "error"),
 )
 NUMBERS = COLUMNS.keys() - {*TEXTS, *OBJECTS}
 EXTRA_NUMBERS = (

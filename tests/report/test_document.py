@@ -10,6 +10,8 @@ from example_rows import all_wrong, baselines, example, recurrent
 from example_rows import rows as example_rows
 
 from edgebook.errors import BadInput
+from edgebook.experiment.finalists import finalists
+from edgebook.report.aggregate import files, merge
 from edgebook.report.document import cases, read, to_csv
 from edgebook.rows import COLUMNS, OBJECTS, write_rows
 
@@ -83,3 +85,31 @@ def test_a_run_without_rows_is_bad_input(tmp_path):
     (tmp_path / "rows" / "a.jsonl").write_text("")
     with pytest.raises(BadInput, match="no rows to show"):
         read(tmp_path)
+
+
+def alike(case, shift, **shape):
+    """A baseline and a version of one more network with the usual labels."""
+    base = baselines()[0] | {"asked": {"model_shape": shape}}
+    line = {"score": base["score"] + shift, "size": base["size_bytes"], "latency": {"onnx": base["latency_ms_p50"]}}
+    figures = {"score": 0.937 + shift, "val": 0.9375 + shift, "size": 5000, "latency": 0.01}
+    small = example("small", **figures, family="prune", method="p", base=line)
+    rows = [base | {"score": 0.9372 + shift, "val_score": 0.938 + shift}, small]
+    return [row | {"case": case, "row_id": f"{case}-{row['label']}", "sha256": f"{case}-{row['label']}"} for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("shapes", "titles"),
+    [
+        (({"hidden": 32}, {"hidden": 64, "layers": 2}), ("(hidden 32, layers as usual)", "(hidden 64, layers 2)")),
+        (({"hidden": 32}, {"hidden": 32}), ("(1 of 2)", "(2 of 2)")),  # two files of one name
+        (({}, {}), ("(1 of 2)", "(2 of 2)")),
+    ],
+)
+def test_networks_that_share_their_labels_are_neither_merged_nor_compared(shapes, titles):
+    rows = [*alike("aaaaaa", 0.0, **shapes[0]), *(row | {"seed": 1} for row in alike("bbbbbb", -0.3, **shapes[1]))]
+    found = cases(rows)
+    assert [case.title for case in found] == [f"mnist1d · conv1d {title}" for title in titles]
+    assert [{row["case"] for row in case.beside} for case in found] == [{"aaaaaa"}, {"bbbbbb"}]
+    assert [case.answer().row["row_id"] for case in found] == ["aaaaaa-small", "bbbbbb-small"]
+    assert len(merge(rows)) == len(files(rows)) == len(rows)
+    assert [row["row_id"] for row in finalists([row | {"artifact": "x"} for row in rows])] == [row["row_id"] for row in rows]

@@ -80,6 +80,7 @@ def _identity(file: Path, task: Task, folder: Path, settings: MeasureSettings, *
         "point_id": row_id,
         "task": task.name,
         "model": "files",
+        "case": short_id(task.fingerprint, "files")[:6],
         "role": "baseline" if is_base else "version",
         "family": "baseline" if is_base else "file",
         "method": "as given",

@@ -10,7 +10,7 @@ from torch import nn
 from edgebook.errors import BadInput
 from edgebook.experiment.notebook import Notebook
 from edgebook.metrics.pareto import pareto
-from edgebook.rows import read_rows
+from edgebook.rows import CASE, read_rows
 from edgebook.training.store import entry_path, load
 
 Row = dict[str, Any]
@@ -18,7 +18,7 @@ COSTS = ("size_bytes", "latency_ms_p50")
 
 
 def finalists(rows: list[Row], most: int = 8) -> list[Row]:
-    """For every task, model and seed: the float baselines, and at most `most` versions that no other beats on validation score
+    """For every case and seed: the float baselines, and at most `most` versions that no other beats on validation score
     and size or on validation score and latency, the best scores first. Each file once.
     """
     chosen = []
@@ -35,7 +35,7 @@ def finalists(rows: list[Row], most: int = 8) -> list[Row]:
 
 
 def finalist_models(nb: Notebook, *, most: int) -> list[tuple[Row, nn.Module]]:
-    """At most `most` (row, network) of this run's task, model and seed, the best validation scores first.
+    """At most `most` (row, network) of this run's case and seed, the best validation scores first.
 
     Each network once, the baseline not among them; empty where nothing ran before. What only a file holds, such as ranges
     found in training, is not in a network: it is quantized anew.
@@ -44,8 +44,8 @@ def finalist_models(nb: Notebook, *, most: int) -> list[tuple[Row, nn.Module]]:
         rows = read_rows(nb.run_dir)
     except BadInput:
         return []
-    here = (nb.task.name, nb.model_label, nb["seed"])
-    rows = [row for row in rows if setting_of(row) == here and row["notebook"] != nb.stem and row["role"] == "version"]
+    here = (nb.case, nb["seed"])
+    rows = [row for row in rows if (row["case"], row["seed"]) == here and row["notebook"] != nb.stem and row["role"] == "version"]
     rows = [row for row in rows if row["checkpoint"] and entry_path(row["checkpoint"]).exists()]
     chosen: dict[str, Row] = {}
     for row in finalists(rows, most=len(rows)):
@@ -56,7 +56,7 @@ def finalist_models(nb: Notebook, *, most: int) -> list[tuple[Row, nn.Module]]:
 
 def setting_of(row: Row) -> tuple:
     """What rows share that compete with each other."""
-    return row["task"], row["model"], row["seed"]
+    return *(row[key] for key in CASE), row["seed"]
 
 
 def is_float_baseline(row: Row) -> bool:

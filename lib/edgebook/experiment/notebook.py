@@ -17,7 +17,7 @@ from torch import nn
 from edgebook import parameters
 from edgebook.errors import BadInput, Unsupported, one_line
 from edgebook.models import allow_network, build_model
-from edgebook.naming import execution_name, is_path, model_label, short_id
+from edgebook.naming import case_id, execution_name, is_path, model_label, short_id
 from edgebook.paths import reports_dir
 from edgebook.runtimes.base import Quant
 from edgebook.tasks import load_task
@@ -100,6 +100,11 @@ class Notebook:
         """The network's name for people: `resnet8`, or `net:build` for one of the user's own."""
         return model_label(self["model"])
 
+    @property
+    def case(self) -> str | None:
+        """The identity of data and network; None for a notebook that only reads rows."""
+        return case_id(self.params)
+
     def recipe(self, stage: str = "baseline") -> Recipe:
         """How a stage (baseline, finetune, distill, qat) is trained: the fields of `<stage>_recipe`, the baseline's elsewhere."""
         fixed = {"device": self["device"], "seed": self["seed"]}
@@ -168,4 +173,4 @@ def version(
 
 def point_id(nb: Notebook, made: Version) -> str:
     """The same for the same settings, whatever the seed."""
-    return short_id(nb["task"], nb["model"], made.method, made.asked)
+    return short_id(nb.case, made.method, made.asked)

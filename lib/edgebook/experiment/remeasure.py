@@ -33,7 +33,7 @@ TIMED = (
 def measure_together(nb: Notebook, rows: list[Row]) -> list[Row]:
     """The rows with latencies and speed-ups of one new session; scores are the files' own and stay. Written and returned.
 
-    A row is compared with the float baseline of its task, model, seed, runtime and batch, where that is among the rows.
+    A row is compared with the float baseline of its case, seed, runtime and batch, where that is among the rows.
     """
     artifacts = [Artifact(nb.run_dir / row["artifact"], row["runtime"], row["precision"]) for row in rows]
     results = measure_files(artifacts, {}, seconds=nb["measure_s"], threads=nb["threads"], who=nb.execution)

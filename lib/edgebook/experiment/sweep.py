@@ -146,6 +146,7 @@ def _identity(nb: Notebook, target: Target) -> Row:
         "parent_id": made.parent_row,
         "task": nb["task"] if nb.data is None else nb.task.name,
         "model": nb.model_label,
+        "case": nb.case,
         "role": role,
         "family": family,
         "method": "+".join(steps) or "baseline",

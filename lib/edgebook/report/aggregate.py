@@ -7,11 +7,11 @@ from typing import Any
 
 from edgebook.metrics import intervals, verdicts
 from edgebook.report.format import margin
-from edgebook.rows import Row
+from edgebook.rows import CASE, Row
 
-POINT = ("task", "model", "point_id", "runtime", "precision", "device", "threads", "batch_size")
-FILE = ("task", "model", "role", "family", "runtime", "precision", "device", "threads", "batch_size", "seed")
-SESSION = ("task", "model", "session", "device", "threads", "batch_size")
+POINT = (*CASE, "point_id", "runtime", "precision", "device", "threads", "batch_size")
+FILE = (*CASE, "role", "family", "runtime", "precision", "device", "threads", "batch_size", "seed")
+SESSION = (*CASE, "session", "device", "threads", "batch_size")
 MEANS = (
     *("val_score", "fidelity", "agreement", "n_params", "macs", "size_bytes", "size_zip_bytes", "size_packed_bytes"),
     *("arena_bytes", "rss_bytes", "latency_ms_p90", "latency_ms_est", "compression_ratio", "duration_s"),

@@ -6,28 +6,29 @@ import csv
 import io
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from edgebook import rows as rows_module
 from edgebook.errors import BadInput
-from edgebook.report.aggregate import files, grouped, ok, with_references
+from edgebook.report.aggregate import files, grouped, ok, value, with_references
 from edgebook.report.answer import Answer, answer
 from edgebook.report.choose import Limits
-from edgebook.rows import Row
+from edgebook.rows import CASE, Row
 
 SETTING = ("device", "threads", "batch_size")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One task and model in one setting: what is compared, and what one answer is given for.
+    """One data set and network in one setting: what is compared, and what one answer is given for.
 
-    rows: one per file, all seeds; rows without figures stand in the first setting of their model. beside: all rows of the
-    task and model.
+    rows: one per file, all seeds; rows without figures stand in the first setting of their network. beside: all rows of the
+    data set and network.
     """
 
     task: str
     model: str
-    title: str  # both, for people
+    title: str  # both, for people; unique in a run
     setting: str  # "on host, 1 thread, 1 item per call"
     rows: list[Row]
     beside: list[Row]
@@ -79,13 +80,36 @@ def _first(problems: list[str]) -> str:
 
 
 def cases(rows: list[Row]) -> list[Case]:
-    """One case for each task, model, device, threads and batch size: latencies of different ones do not compare."""
+    """One case for each network on its data, device, threads and batch size: latencies of different ones do not compare."""
     shown = [row for row in files(with_references(rows)) if row["task"] and row["model"]]
+    groups = grouped(shown, CASE)
+    titles = _titles(groups)
     return [
-        Case(task, model, f"{task} · {model}", _setting_text(setting), members, group)
-        for (task, model), group in grouped(shown, ("task", "model")).items()
+        Case(str(task), str(model), titles[case, task, model], _setting_text(setting), members, group)
+        for (case, task, model), group in groups.items()
         for setting, members in _settings(group)
     ]
+
+
+def _titles(groups: dict[tuple, list[Row]]) -> dict[tuple, str]:
+    """A short title for each group of rows: `mnist1d · gru`; where several would have the same, with the arguments of the
+    network's builder that differ, `mnist1d · gru (hidden 48)`, or else with a number.
+    """
+    titles = {key: f"{key[1]} · {key[2]}" for key in groups}
+    shapes = {key: next(filter(None, (value(row, "asked.model_shape") for row in rows)), {}) for key, rows in groups.items()}
+    for title in dict.fromkeys(titles.values()):
+        alike = [key for key in groups if titles[key] == title]
+        names = [name for name in dict.fromkeys(name for key in alike for name in shapes[key]) if not _same(name, shapes, alike)]
+        texts = {key: ", ".join(f"{name} {shapes[key].get(name, 'as usual')}" for name in names) for key in alike}
+        if len(set(texts.values())) < len(alike):
+            texts = {key: f"{number} of {len(alike)}" for number, key in enumerate(alike, 1)}
+        titles |= {key: f"{title} ({texts[key]})" for key in alike if len(alike) > 1}
+    return titles
+
+
+def _same(name: str, shapes: dict[tuple, Any], keys: list[tuple]) -> bool:
+    """Whether an argument has the same value for all keys."""
+    return all(shapes[key].get(name) == shapes[keys[0]].get(name) for key in keys)
 
 
 def _settings(group: list[Row]) -> list[tuple[tuple, list[Row]]]:

@@ -12,10 +12,10 @@ from edgebook.metrics.verdicts import verdict
 from edgebook.report import format as fmt
 from edgebook.report.aggregate import ok, value
 from edgebook.report.samples import samples
-from edgebook.rows import Row
+from edgebook.rows import CASE, Row
 
 NEAR = 0.05  # shares that lie farther apart are not the same cost
-SAME = ("task", "model", "runtime", "precision", "seed", "batch_size")
+SAME = (*CASE, "runtime", "precision", "seed", "batch_size")
 
 
 def differences(

@@ -19,7 +19,7 @@ import yaml
 
 from edgebook import files, paths, rows
 from edgebook.errors import line_of, one_line
-from edgebook.naming import model_label, short_id, task_label
+from edgebook.naming import case_id, model_label, short_id, task_label
 from edgebook.registry import resolve
 from edgebook.runner.key import execution_key
 from edgebook.runner.plan import Execution
@@ -84,6 +84,7 @@ def add_failure(run: Run, execution: Execution, error: str, before: RowsState) -
         "row_id": short_id(execution.name, "whole notebook"),
         "task": task_label(params["task"]) if "task" in params else None,
         "model": model_label(params["model"]) if "model" in params else None,
+        "case": case_id(params),
         "seed": params.get("seed"),
         "label": "whole notebook",
     }

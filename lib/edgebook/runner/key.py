@@ -11,7 +11,7 @@ from typing import Any
 
 from edgebook import paths, rows
 from edgebook.files import sha256
-from edgebook.naming import is_path, model_label, task_label
+from edgebook.naming import case_id, is_path
 from edgebook.runner.notebook_file import code_cells
 from edgebook.runner.plan import Execution
 from edgebook.source_key import closure
@@ -58,7 +58,7 @@ def _file(text: str) -> Any:
 
 
 def _rows(folder: Path, execution: Execution, executions: list[Execution]) -> dict[str, str | None]:
-    """Digests of the rows that are read: those of earlier notebooks, with a task only the ones of its data, network and seed."""
+    """Digests of the rows that are read: those of earlier notebooks, with a task only the ones of its case and seed."""
     earlier = [other for other in executions if other.notebook < execution.notebook]
     if "task" in execution.params:
         earlier = [other for other in earlier if _setting(other) == _setting(execution)]
@@ -66,6 +66,5 @@ def _rows(folder: Path, execution: Execution, executions: list[Execution]) -> di
     return {name: sha256(file) if file.is_file() else None for name, file in files.items()}
 
 
-def _setting(execution: Execution) -> tuple[str, str, int] | None:
-    params = execution.params
-    return (task_label(params["task"]), model_label(params["model"]), params["seed"]) if "task" in params else None
+def _setting(execution: Execution) -> tuple[str | None, int | None]:
+    return case_id(execution.params), execution.params.get("seed")
