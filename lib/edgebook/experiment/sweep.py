@@ -18,7 +18,7 @@ from edgebook.measure.flags import flags
 from edgebook.measure.session import Measured, measure_files
 from edgebook.models.fake_quantized import FakeQuantized
 from edgebook.models.macs import count_macs, count_params
-from edgebook.naming import short_id
+from edgebook.naming import grid_label, short_id
 from edgebook.runtimes.base import Artifact, Quant, describe, runtime
 from edgebook.runtimes.export import export
 from edgebook.training.loop import infer
@@ -127,7 +127,8 @@ def _identity(nb: Notebook, target: Target) -> Row:
     """Who and what: everything that is known before the file is made."""
     made, quant = target.version, target.quant
     precision = quant.precision if quant else "int8-static" if isinstance(made.network, FakeQuantized) else "fp32"
-    asked = {name: value for name, value in describe(quant).items() if value not in (None, ())} if quant else {}
+    grid = {} if target.is_baseline else nb.params.get("grid_values", {})  # the float baseline is that of every execution
+    asked = grid | ({name: value for name, value in describe(quant).items() if value not in (None, ())} if quant else {})
     role, family = made.role, made.family
     if made.role == "baseline" and quant:  # the same network with other numbers is a version of it
         role, family = "version", "quantize"
@@ -149,7 +150,7 @@ def _identity(nb: Notebook, target: Target) -> Row:
         "role": role,
         "family": family,
         "method": "+".join(steps) or "baseline",
-        "label": made.label,
+        "label": ", ".join(filter(None, (made.label, grid_label(grid)))),
         "seed": nb["seed"],
         "asked": made.asked | asked,
         "runtime": target.runtime,

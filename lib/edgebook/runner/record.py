@@ -9,16 +9,17 @@ from typing import Any
 
 from edgebook import files
 
-SCHEMA = 1
-TYPES = {"key": str, "status": str, "seconds": int | float, "files": dict, "error": str | None}
+SCHEMA = 2
+TYPES = {"key": str, "status": str, "reason": str | None, "error": str | None, "seconds": int | float, "files": dict}
 
 
 @dataclass(frozen=True)
 class Record:
-    """status: ok or failed. files: path relative to the run's folder -> sha256."""
+    """status: ok or failed, with a reason of `vocabulary.REASONS`. files: path relative to the run's folder -> sha256."""
 
     key: str
     status: str
+    reason: str | None = None
     error: str | None = None
     seconds: float = 0.0
     files: dict[str, str] = field(default_factory=dict)
@@ -40,6 +41,12 @@ def files_of(folder: Path, name: str) -> dict[str, str]:
     left = [folder / place / f"{name}.{extension}" for place, extension in single]
     left += sorted((folder / "artifacts" / name).rglob("*"))
     return {str(file.relative_to(folder)): files.sha256(file) for file in left if file.is_file()}
+
+
+def last_seconds(folder: Path, name: str) -> float | None:
+    """What an execution took when it went well the last time, with whatever key; None when there was no such time."""
+    record = _read(record_path(folder, name))
+    return record.seconds if record and record.status == "ok" else None
 
 
 def find_record(folder: Path, name: str, key: str) -> tuple[Record | None, str | None]:
