@@ -117,7 +117,7 @@ def clean_up(folder: Path) -> None:
     """Remove what killed processes have left: sockets, files that were being written, locks that nobody holds."""
     files.remove_abandoned(kernel.sockets_folder(), f"{kernel.SOCKETS}*")
     for place in (folder, paths.store_dir()):
-        for pattern in (f".*{files.DRAFT}", f"*/.*{files.DRAFT}"):
+        for pattern in (f".*{files.DRAFT}", f"*/.*{files.DRAFT}", f"*/*/.*{files.DRAFT}"):
             files.remove_abandoned(place, pattern)
     for pattern in ("*.lock", "files/.draft-*"):
         files.remove_abandoned(paths.store_dir(), pattern)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 import time
 from dataclasses import dataclass, field
 
+from edgebook.paths import measurements_dir
 from edgebook.runner import execute
 from edgebook.runner.execute import RowsState, Run
 from edgebook.runner.executors.local import Pool
@@ -99,6 +101,8 @@ class Schedule:
     def _submit(self, execution: Execution, there: Found) -> None:
         if there.reason:
             print(f"edgebook: {execution.name}: {there.reason}; executed again", file=sys.stderr, flush=True)
+        if self.fresh:
+            shutil.rmtree(measurements_dir(self.run.folder, execution.name), ignore_errors=True)
         rows = execute.rows_state(self.run, execution)
         self.in_flight[execution.name] = InFlight(execution, there.key, rows, oom_kills())
         arguments = (self.run, execution, there.key)
