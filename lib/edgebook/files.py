@@ -95,6 +95,18 @@ def held(folder: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
+def is_free(folder: Path) -> bool:
+    """Whether no process holds `folder`."""
+    with held(folder) as alone:
+        return alone
+
+
+def touch(path: Path) -> None:
+    """Note that a file or folder of the store was used now, where that can be written."""
+    with suppress(OSError):
+        os.utime(path)
+
+
 def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

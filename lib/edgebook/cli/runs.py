@@ -52,6 +52,31 @@ def report(name: RunName = "quick") -> None:
     print(index(run_folder(name)))
 
 
+def status(name: Annotated[str | None, typer.Argument(help="name of a run; all when left out")] = None) -> None:
+    """Show how far a run is: each execution with its state, time and reason."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from edgebook.paths import reports_dir
+    from edgebook.runner.progress import duration
+    from edgebook.runner.status import run_status
+
+    folders = sorted(path.parent for path in reports_dir().glob("*/run.json")) if name is None else [run_folder(name)]
+    if missing := [folder for folder in folders if not (folder / "run.json").is_file()] or ([] if folders else [reports_dir()]):
+        raise BadInput(f"{missing[0]}: no run here; `edgebook run quick` makes one")
+    for state in (run_status(folder) for folder in folders):
+        if name is not None:
+            table = Table("execution", "state", "time", "reason", show_edge=False)
+            for each in state.executions:
+                time_text = "" if each.seconds is None else duration(each.seconds)
+                table.add_row(
+                    *map(escape, (each.name, each.state, time_text, ": ".join(filter(None, (each.reason, each.error)))))
+                )
+            Console().print(table)
+        print(f"{state.name}: {state.summary}")
+
+
 def pick(
     name: RunName = "quick",
     task: Annotated[str | None, typer.Option(help="only this data set")] = None,
@@ -98,4 +123,4 @@ CALLS = {
     "page": "edgebook.report.pages.notebook_page:page",
     "prepare": "edgebook.runtimes.exporter_tables:build",
 }
-COMMANDS = (run, report, pick)
+COMMANDS = (run, status, report, pick)

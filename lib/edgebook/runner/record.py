@@ -45,7 +45,7 @@ def files_of(folder: Path, name: str) -> dict[str, str]:
 
 def last_seconds(folder: Path, name: str) -> float | None:
     """What an execution took when it went well the last time, with whatever key; None when there was no such time."""
-    record = _read(record_path(folder, name))
+    record = read_record(folder, name)
     return record.seconds if record and record.status == "ok" else None
 
 
@@ -57,7 +57,7 @@ def find_record(folder: Path, name: str, key: str) -> tuple[Record | None, str |
     path = record_path(folder, name)
     if not path.exists():
         return None, None
-    record = _read(path)
+    record = read_record(folder, name)
     if record is None:
         return None, f"state/{name}.json is damaged"
     if record.status != "ok" or record.key != key:
@@ -70,9 +70,10 @@ def find_record(folder: Path, name: str, key: str) -> tuple[Record | None, str |
     return record, None
 
 
-def _read(path: Path) -> Record | None:
+def read_record(folder: Path, name: str) -> Record | None:
+    """The record of an execution, whatever its key; None where there is none that can be read."""
     try:
-        content: Any = json.loads(path.read_bytes())
+        content: Any = json.loads(record_path(folder, name).read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(content, dict) or content.pop("schema", None) != SCHEMA or content.keys() != TYPES.keys():

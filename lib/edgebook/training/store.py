@@ -103,7 +103,9 @@ def _read(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        return read(path)
+        content = read(path)
+        files.touch(path)
+        return content
     except Unreadable as error:
         print(f"edgebook: {error}; made again", file=sys.stderr, flush=True)
         return None
