@@ -40,6 +40,25 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def write_sealed(path: Path, kind: bytes, content: bytes) -> None:
+    """Write a file of a kind and a version, such as b"edgebook network 2", with a checksum that `read_sealed` compares."""
+    write_bytes(path, b"%s %s\n%s" % (kind, hashlib.sha256(content).hexdigest().encode(), content))
+
+
+def read_sealed(path: Path, kind: bytes) -> bytes:
+    """The content of such a file. Raises ValueError, with the file and the reason, unless it is whole and of this kind."""
+    try:
+        line, _, content = path.read_bytes().partition(b"\n")
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+    name, _, digest = line.rpartition(b" ")
+    if name != kind:
+        raise ValueError(f"{path}: is damaged, or of another version")
+    if hashlib.sha256(content).hexdigest().encode() != digest:
+        raise ValueError(f"{path}: is damaged: its checksum differs")
+    return content
+
+
 def _flush_folder(folder: Path) -> None:
     """Make the names in a folder durable; some file systems do not need or know it."""
     with suppress(OSError):
@@ -74,6 +93,18 @@ def held(folder: Path) -> Iterator[bool]:
         yield _try_lock(descriptor)
     finally:
         os.close(descriptor)
+
+
+def is_free(folder: Path) -> bool:
+    """Whether no process holds `folder`."""
+    with held(folder) as alone:
+        return alone
+
+
+def touch(path: Path) -> None:
+    """Note that a file or folder of the store was used now, where that can be written."""
+    with suppress(OSError):
+        os.utime(path)
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 LONGEST = 80  # characters of data and network in the name of an execution
+LONGEST_GRID = 60  # characters of what a grid has set
 
 
 def short_id(*parts: Any) -> str:
@@ -43,10 +44,21 @@ def case_id(values: dict[str, Any]) -> str | None:
 def execution_name(notebook: str, values: dict[str, Any]) -> str:
     """`20_prune_sweep--mnist1d-conv1d-5f0c21--s0`: the notebook, its data and network, their `case_id`, the seed.
 
-    A notebook without a task is its own name.
+    What a preset's grid has set follows: `--round_to-8-77b1c2`. A notebook without a task is its own name.
     """
     if "task" not in values:
         return notebook
+    grid = values.get("grid_values") or {}
     labels = f"{task_label(values['task'])}-{model_label(values['model']).replace(':', '.')}"
-    labels = re.sub(r"[^\w.-]", "_", labels, flags=re.ASCII)[:LONGEST]  # part of the names of files
-    return f"{notebook}--{labels}-{case_id(values)}--s{values['seed']}"
+    name = f"{notebook}--{_for_files(labels, LONGEST)}-{case_id(values)}--s{values['seed']}"
+    return f"{name}--{_for_files(grid_label(grid), LONGEST_GRID)}-{short_id(grid)[:6]}" if grid else name
+
+
+def grid_label(values: dict[str, Any]) -> str:
+    """`round_to 8, finetune_recipe.lr 0.1`: what a preset's grid has set, for people."""
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _for_files(text: str, longest: int) -> str:
+    """A text as a part of the names of files."""
+    return re.sub(r"[^\w.-]+", "_", text, flags=re.ASCII)[:longest].rstrip("_")

@@ -69,6 +69,7 @@ PARAMS: dict[str, Param] = {
     "model": Param(str, "architecture, or path/to/file.py:function", choices=MODELS, takes_path=True),
     "model_shape": Param(dict[str, Any], "arguments of the model's builder"),
     "seed": Param(Natural, "seed of training and of every random choice"),
+    "grid_values": Param(dict[str, Any], "what a preset's grid has set for this execution; part of its name"),
     "device": Param(Literal["auto", "cpu", "cuda", "mps"], "where training runs"),
     "train_threads": Param(Count, "threads of training", "cores"),
     "threads": Param(Count, "threads of the runtimes", "cores"),
@@ -168,19 +169,19 @@ def check(values: Mapping[str, Any], *, where: str) -> None:
     for name, value in values.items():
         if name not in PARAMS:
             raise BadInput(f"{where}: {name} is not a parameter; known: {', '.join(sorted(PARAMS))}")
-        _check_type(name, PARAMS[name].type, value, where)
+        check_type(name, PARAMS[name].type, value, where)
         _check_choices(name, value, where)
 
 
-def _check_type(name: str, type_: Any, value: Any, where: str) -> None:
-    """Refuse a value of a wrong type or range, or an unknown field."""
+def check_type(name: str, type_: Any, value: Any, where: str) -> None:
+    """Refuse a value of a wrong type or range, or an unknown field, by BadInput. type_: as in `Param`."""
     if isinstance(type_, dict):
         if not isinstance(value, dict):
             raise BadInput(f"{where}: {name} = {value!r}: a mapping is needed; fields: {', '.join(type_)}")
         if unknown := [str(field) for field in value if field not in type_]:
             raise BadInput(f"{where}: {name}: {', '.join(unknown)} is not a field of it; allowed: {', '.join(type_)}")
         for field, inner in value.items():
-            _check_type(f"{name}.{field}", type_[field], inner, where)
+            check_type(f"{name}.{field}", type_[field], inner, where)
         return
     try:
         TypeAdapter(type_).validate_python(value, strict=True)

@@ -31,5 +31,10 @@ def store_dir() -> Path:
     return folder
 
 
+def measurements_dir(run_dir: Path, execution: str) -> Path:
+    """Folder of an execution's measurements, from which it goes on; not created here."""
+    return run_dir / "measurements" / execution
+
+
 def _placed(variable: str, name: str) -> Path:
     return Path(os.environ.get(variable) or CHECKOUT / name).expanduser().absolute()

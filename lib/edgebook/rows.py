@@ -105,7 +105,13 @@ EXTRA_NUMBERS = (
     *("calibration_error", "portability", "int8_nodes", "int8_time", "n_nodes", "n_quantize", "disturbed"),
 )
 EXTRA_LISTS = ("flags", "class_accuracy", "slowest_layers")
-EXTRA = {**dict.fromkeys(EXTRA_NUMBERS, int | float), **dict.fromkeys(EXTRA_LISTS, list), "unsupported": str, "peak_layer": dict}
+EXTRA = {
+    **dict.fromkeys(EXTRA_NUMBERS, int | float),
+    **dict.fromkeys(EXTRA_LISTS, list),
+    "unsupported": str,
+    "reason": str,
+    "peak_layer": dict,
+}
 
 
 def new_row(**values: Any) -> dict[str, Any]:

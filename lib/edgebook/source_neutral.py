@@ -25,6 +25,7 @@ NEUTRAL = frozenset(
         "edgebook.training.store",
         "edgebook.vocabulary:FAMILIES",
         "edgebook.vocabulary:MARKERS",
+        "edgebook.vocabulary:REASONS",
         "edgebook.vocabulary:ROLES",
         "edgebook.vocabulary:UNSUPPORTED",
     }

@@ -111,6 +111,18 @@ def precision(name: str) -> Precision:
     return Precision(name, float(counted[2]), 32, "storage")
 
 
+# why an execution failed; only `start` is tried again by itself
+REASONS = {
+    "parameters": "a parameter, a data set or a network was refused",
+    "cell": "a cell raised an error",
+    "memory": "it needed more memory than it may take, or than there is",
+    "time": "it took longer than it may",
+    "start": "its kernel did not start",
+    "killed": "its kernel, or the process that executed it, was ended from outside",
+    "page": "its page could not be written",
+    "cancelled": "the run was stopped",
+}
+
 UNSUPPORTED = {
     "precision": "the runtime has no such number format",
     "algorithm": "the runtime's tool has no such way of choosing ranges, granularity or symmetry",

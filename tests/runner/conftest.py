@@ -13,7 +13,7 @@ import yaml
 from edgebook import parameters, paths
 
 SWEEP = """
-import os, time, signal
+import os, time, signal, subprocess, sys
 from pathlib import Path
 from edgebook import rows
 from edgebook.naming import execution_name, short_id
@@ -39,6 +39,10 @@ if step == "fail":
     raise ValueError("\\x1b[31mit went wrong, because of:\\x1b[0m\\n  this and that\\nand more")
 if step == "sleep":
     time.sleep(600)
+if step == "take memory":
+    child = subprocess.Popen([sys.executable, "-c", "taken = bytearray(600_000_000); import time; time.sleep(600)"])
+    (folder / "pids" / f"{name}.child").write_text(str(child.pid))
+    child.wait()
 ---
 write(2)
 ---
@@ -66,6 +70,7 @@ model = "mlp"
 model_shape = {}
 run = "lab"
 seed = 0
+grid_values = {}
 threads = 1
 finetune_recipe = {"epochs": 2, "lr": 0.1}
 """

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edgebook import parameters, paths
 from edgebook.errors import BadInput
-from edgebook.runner.run import Options, run_preset
+from edgebook.runner.run import Calls, Options, run_preset
 
 paths.NOTEBOOKS = parameters.NOTEBOOKS = Path(os.environ["SMALL_NOTEBOOKS"])
 paths.DEVICES = paths.NOTEBOOKS / "devices.yaml"
@@ -38,10 +38,11 @@ def main():
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--jobs", type=int)
+    parser.add_argument("--plain", action="store_true")
     given = parser.parse_args()
-    options = Options(tuple(given.only), tuple(given.set), given.fresh, given.jobs)
+    options = Options(tuple(given.only), tuple(given.set), given.fresh, given.jobs, given.plain)
     try:
-        failures = run_preset(given.preset, given.name, options, check=check, page=write_page)
+        failures = run_preset(given.preset, given.name, options, Calls(check, write_page))
     except BadInput as error:
         print(f"edgebook: {error}", file=sys.stderr)
         sys.exit(2)

@@ -3,14 +3,13 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import yaml
 
 from edgebook.paths import CHECKOUT
-from edgebook.runner.plan import plan
-from edgebook.runner.preset import read_preset
 from edgebook.runner.run import default_jobs
 
 
@@ -32,11 +31,10 @@ def smoke(tmp_path):
     return write
 
 
-@pytest.mark.parametrize(("cores", "threads", "jobs"), [(1, 1, 1), (2, 1, 2), (2, 2, 1), (8, 2, 4), (64, 1, 4)])
-def test_notebooks_at_once_are_what_the_cores_can_train(cores, threads, jobs, monkeypatch):
-    executions = plan(read_preset("smoke", [f"shared.train_threads={threads}"]), "mine")
-    monkeypatch.setattr("os.cpu_count", lambda: cores)
-    assert default_jobs(executions) == jobs
+@pytest.mark.parametrize(("gigabytes", "jobs"), [(0.5, 1), (4, 2), (64, 42)])
+def test_no_more_notebooks_at_once_than_the_memory_holds(gigabytes, jobs, monkeypatch):
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=gigabytes * 1e9))
+    assert default_jobs() == jobs
 
 
 @pytest.mark.parametrize(

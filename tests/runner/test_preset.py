@@ -3,7 +3,7 @@
 import pytest
 
 from edgebook.errors import BadInput
-from edgebook.runner.plan import chosen, plan, stages
+from edgebook.runner.plan import chosen, plan, sources
 from edgebook.runner.preset import merged, read_preset
 
 POINT = {"task": "digits", "model": "mlp"}
@@ -203,8 +203,12 @@ def test_what_reads_rows_waits_for_all_before_it(preset, notebooks):
     book = (notebooks / "20_sweep.ipynb").read_text()
     (notebooks / "25_read.ipynb").write_text(book.replace('"reads": ["data"]', '"reads": ["data", "rows"]'))
     path = preset(notebooks={"20_sweep": None, "25_read": None, "30_sweep": None}, seeds=[0, 1])
-    stems = [[execution.notebook for execution in stage] for stage in stages(plan(read_preset(path), "x"))]
-    assert stems == [["20_sweep"] * 2, ["25_read"] * 2, ["30_sweep"] * 2, ["90_read"]]
+    executions = plan(read_preset(path), "x")
+    read = {execution.name: [source.name for source in sources(execution, executions)] for execution in executions}
+    first, second = [name for name in read if name.startswith("20")]
+    assert [read[name] for name in read if name.startswith("25")] == [[first], [second]], "with a task those of its own seed"
+    assert read["90_read"] == list(read)[:-1], "without a task all"
+    assert not any(read[name] for name in read if name.startswith(("20", "30")))
 
 
 def test_a_notebook_that_reads_something_unknown_is_refused(preset, notebooks):
@@ -230,3 +234,72 @@ def test_a_preset_is_a_file_or_a_name(tmp_path, monkeypatch):
     for name, said in (("none", "preset 'none' is unknown; allowed: "), ("none.yaml", "none.yaml: cannot be read: No such file")):
         with pytest.raises(BadInput, match=said):
             read_preset(name)
+
+
+def grid(**sections):
+    """Changes of the small preset: its sweep with a grid."""
+    return {
+        "notebooks": {"20_sweep": None, "30_sweep": None},
+        "grid": {name.lstrip("_"): axes for name, axes in sections.items()},
+    }
+
+
+def test_every_combination_of_a_grid_is_an_execution_of_its_own(preset):
+    changes = grid(_30_sweep={"pruning_ratios": [[0.25], [0.5]], "finetune_recipe.epochs": [1, 3]}) | {"seeds": [0, 1]}
+    executions = [e for e in plan(read_preset(preset(**changes)), "x") if e.notebook == "30_sweep"]
+    values = [(e.params["seed"], e.params["pruning_ratios"], e.params["finetune_recipe"]) for e in executions]
+    recipes = [{"epochs": epochs, "lr": 0.1} for epochs in (1, 3)]
+    assert values == [(seed, ratios, recipe) for seed in (0, 1) for recipe in recipes for ratios in ([0.25], [0.5])]
+    assert len({e.name for e in executions}) == 8
+    assert executions[0].params["grid_values"] == {"pruning_ratios": [0.25], "finetune_recipe.epochs": 1}
+    assert "--s0--finetune_recipe.epochs_1_pruning_ratios_0.25-" in executions[0].name
+
+
+def test_a_shared_axis_is_for_the_notebooks_that_have_it(preset):
+    executions = plan(read_preset(preset(**grid(shared={"pruning_ratios": [[0.1], [0.2]]}))), "x")
+    assert [(e.notebook, e.params.get("grid_values")) for e in executions] == [
+        ("20_sweep", {}),
+        ("30_sweep", {"pruning_ratios": [0.1]}),
+        ("30_sweep", {"pruning_ratios": [0.2]}),
+        ("90_read", None),
+    ]
+
+
+def test_a_grid_can_be_set_on_the_command_line(preset):
+    overrides = ["grid.30_sweep.finetune_recipe.lr=[0.1, 0.2]", "limits.seconds=60"]
+    read = read_preset(preset(notebooks={"20_sweep": None, "30_sweep": None}), overrides)
+    assert [e.params["finetune_recipe"]["lr"] for e in plan(read, "x") if e.notebook == "30_sweep"] == [0.1, 0.2]
+    assert (read.limits.seconds, read.limits.memory_gb) == (60, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "overrides", "said"),
+    [
+        (grid(_40_none={"seed": [1]}), [], r"grid: '40_none' is not under notebooks; allowed: shared, 20_sweep, 30_sweep"),
+        (grid(_90_read={"threads": [1]}), [], r"grid: '90_read' is not under notebooks"),
+        (grid(_30_sweep=[3]), [], r"grid: 30_sweep = \[3\]: a mapping from parameters to lists of values is needed"),
+        (grid(_30_sweep={"seed": [1, 2]}), [], r"grid: 30_sweep: seed is set by seeds"),
+        (grid(_20_sweep={"pruning_ratios": [[0.1]]}), [], r"grid: 20_sweep: 'pruning_ratios' is no parameter of it"),
+        (grid(_30_sweep={"threads.x": [1]}), [], r"grid: 30_sweep: 'threads.x' is no parameter of it"),
+        (grid(_30_sweep={"threads": 3}), [], r"grid: 30_sweep: threads = 3: a list of different values is needed"),
+        (grid(_30_sweep={"threads": [1, 1]}), [], r"threads = \[1, 1\]: a list of different values is needed"),
+        (grid(_30_sweep={"threads": [0]}), [], r"grid: 30_sweep: threads = 0: "),
+        (grid(_30_sweep={"finetune_recipe.epoch": [1]}), [], r"finetune_recipe: epoch is not a field of it"),
+        (grid(shared={"temperatures": [[1.0]]}), [], r"grid: shared: temperatures is a parameter of no notebook"),
+        (grid(_30_sweep={"threads": [1, 2]}), ["30_sweep.threads=1"], r"30_sweep: threads has several values in the grid"),
+        ({"limits": {"hours": 3}}, [], r"limits: hours is not a field of it; allowed: seconds, memory_gb"),
+        ({"limits": {"seconds": 0}}, [], r"limits.seconds = 0: "),
+        ({"notebooks": {"20_sweep": {"grid_values": {}}}}, [], r"20_sweep: grid_values is set by grid"),
+    ],
+)
+def test_a_wrong_grid_or_limit_is_one_line(changes, overrides, said, preset):
+    with pytest.raises(BadInput, match=said) as refused:
+        plan(read_preset(preset(**changes), overrides), "x")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_notebook_that_cannot_tell_the_executions_of_a_grid_apart_has_none(preset, notebooks):
+    book = notebooks / "30_sweep.ipynb"
+    book.write_text(book.read_text().replace("grid_values = {}\\n", ""))
+    with pytest.raises(BadInput, match="30_sweep has no parameter grid_values"):
+        plan(read_preset(preset(**grid(_30_sweep={"threads": [1, 2]}))), "x")

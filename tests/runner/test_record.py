@@ -23,7 +23,7 @@ def left(tmp_path):
     for place in PLACES:
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / place).write_text(place)
-    write_record(tmp_path, NAME, Record("key", "ok", None, 1.5, files_of(tmp_path, NAME)))
+    write_record(tmp_path, NAME, Record("key", "ok", None, None, 1.5, files_of(tmp_path, NAME)))
     return tmp_path
 
 
@@ -36,7 +36,7 @@ def test_everything_that_is_left_is_in_the_record(left):
 def test_another_key_or_a_failure_is_no_result(left):
     assert find_record(left, NAME, "another") == (None, None)
     assert find_record(left, "10_other", "key") == (None, None)
-    write_record(left, NAME, Record("key", "failed", "why"))
+    write_record(left, NAME, Record("key", "failed", "cell", "why"))
     assert find_record(left, NAME, "key") == (None, None)
 
 
@@ -65,7 +65,7 @@ def test_a_file_that_is_gone_or_changed_is_named(left, place):
         "[" * 100_000,
         b"\xff\xfe",
         {"schema": 0},
-        {"schema": 2},
+        {"schema": 1},
         {"key": None},
         {"status": 3},
         {"files": ["a"]},

@@ -2,7 +2,9 @@
 
 import json
 import os
+import platform
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -66,7 +68,7 @@ def test_one_failure_is_one_row_and_the_others_go_on(small_run, preset, points):
 
 ERRORS = {
     "fail later": "TypeError: 'module' object is not subscriptable",
-    "kill the kernel": "DeadKernelError: Kernel died",
+    "kill the kernel": "its kernel was killed",
     "kill the process": "its process ended: SIGKILL, perhaps out of memory",
     "unpageable": "the page could not be written: RuntimeError: the renderer gave up: for a reason",
 }
@@ -84,6 +86,39 @@ def test_rows_that_were_measured_stay_whatever_fails_afterwards(small_run, prese
         assert all((small_run.folder / row["artifact"]).is_file() for row in these[:2])
     assert sorted(map(len, rows.values())) == [2, 3, 3, 3, 3]
     assert sum("FAILED" in line for line in lines) == 4
+
+
+LIMITS = {
+    "sleep": ({"seconds": 4}, "time", "it took longer than 4 s"),
+    "take memory": ({"memory_gb": 0.5}, "memory", "it took more memory than 0.5 GB"),
+}
+
+
+@pytest.mark.parametrize("step", LIMITS)
+def test_a_limit_ends_the_kernel_and_its_children_and_leaves_a_page_that_shows_how_far_it_came(step, small_run, preset, points):
+    limits, reason, error = LIMITS[step]
+    code, lines, _ = small_run(preset(points=[points(step)], limits=limits, once=[]))
+    assert (code, words(lines)) == (1, {"20_sweep": f"FAILED: {error}"})
+    assert states(small_run) == {"20_sweep": ("failed", reason)}
+    (row,) = only_rows(small_run, "20_sweep")
+    assert (row["error"], row["extra"]["reason"]) == (error, reason)
+    assert len(list((small_run.folder / "pages").iterdir())) == 1
+    pids = [int(pid) for file in (small_run.folder / "pids").iterdir() for pid in file.read_text().split()]
+    wait_for(lambda: gone(pids), 10)
+
+
+@pytest.mark.parametrize(("failures", "status", "reason"), [(2, "ok", None), (3, "failed", "start")])
+def test_a_kernel_that_does_not_start_gets_two_more_chances(failures, status, reason, small_run, preset, tmp_path):
+    spec = tmp_path / "jupyter" / "kernels" / "python3"
+    spec.mkdir(parents=True)
+    script = f'if [ $(cat {spec}/tries | wc -c) -lt {failures} ]; then printf x >> {spec}/tries; exit 1; fi; exec "$@"'
+    (spec / "tries").write_text("")
+    argv = ["sh", "-c", script, "sh", sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    (spec / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "python3", "language": "python"}))
+    code, _, _ = small_run(preset(once=[]), JUPYTER_PATH=str(tmp_path / "jupyter"))
+    assert code == (status == "failed")
+    assert states(small_run) == {"20_sweep": (status, reason)}
+    assert len((spec / "tries").read_text()) == failures
 
 
 def test_rows_of_an_earlier_attempt_do_not_pass_for_those_of_a_failed_one(small_run, preset, points, notebooks):
@@ -128,26 +163,59 @@ def sockets_of(kernel):
     return Path(argument.rpartition("=")[2]).parent
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_the_run_with_one_line_and_the_same_command_goes_on(number, small_run, preset, points, notebooks):
-    process, pids = sleeping(small_run, preset, points)
-    sockets = sockets_of(pids[0])
-    os.utime(sockets, (1, 1))
-    sent = time.monotonic()
-    process.send_signal(number)
+def stopped_at_once(process, pids, sockets):
+    """The lines that a run says when it is ended, which takes everything along."""
     _, errors = process.communicate(timeout=20)
-    print(f"stopped after {time.monotonic() - sent:.2f} s")
-    assert process.returncode == 128 + number
-    assert errors.strip() == "edgebook: stopped; the same command goes on"
     wait_for(lambda: gone(pids), 10)
     assert not sockets.exists()
-    if number == signal.SIGTERM:
-        return
+    return errors.splitlines()
+
+
+def states(small_run):
+    """Notebook -> (status, reason) of the record of its execution."""
+    records = {path.stem.split("--")[0]: json.loads(path.read_text()) for path in (small_run.folder / "state").iterdir()}
+    return {stem: (record["status"], record["reason"]) for stem, record in records.items()}
+
+
+def test_sigterm_stops_the_run_with_one_line(small_run, preset, points):
+    process, pids = sleeping(small_run, preset, points)
+    sockets = sockets_of(pids[0])
+    process.send_signal(signal.SIGTERM)
+    assert stopped_at_once(process, pids, sockets) == ["edgebook: stopped; the same command goes on"]
+    assert process.returncode == 128 + signal.SIGTERM
+    assert states(small_run) == {"20_sweep": ("failed", "cancelled")}
+
+
+def test_the_second_ctrl_c_ends_what_runs_and_the_same_command_goes_on(small_run, preset, points, notebooks):
+    process, pids = sleeping(small_run, preset, points)
+    sockets = sockets_of(pids[0])
+    process.send_signal(signal.SIGINT)
+    assert [process.stderr.readline() for _ in range(2)][1].startswith("edgebook: stopping: 1 execution is finished first")
+    assert not gone(pids)
+    process.send_signal(signal.SIGINT)
+    assert stopped_at_once(process, pids, sockets) == ["edgebook: stopped; the same command goes on"]
+    assert process.returncode == 128 + signal.SIGINT
+    assert states(small_run) == {"20_sweep": ("failed", "cancelled")}
+    assert not list((small_run.folder / "rows").glob("*")), "a stopped execution is no failed row"
+
     book = notebooks / "20_sweep.ipynb"
     book.write_text(book.read_text().replace("time.sleep(600)", "time.sleep(0)"))
     code, lines, errors = small_run(preset(points=[points("sleep")]))
     assert (code, errors) == (0, "")
     assert words(lines) == {"20_sweep": "ok", "90_read": "ok"}
+
+
+def test_the_first_ctrl_c_lets_what_runs_finish_and_starts_nothing_more(small_run, preset, points, notebooks):
+    book = notebooks / "20_sweep.ipynb"
+    book.write_text(book.read_text().replace("time.sleep(600)", "time.sleep(2)"))
+    process, _ = sleeping(small_run, preset, points)
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGINT
+    assert words(out.splitlines()) == {"20_sweep": "ok"}
+    assert errors.splitlines()[-1] == "edgebook: stopped; the same command goes on"
+    code, lines, _ = small_run(preset(points=[points("sleep")]))
+    assert (code, words(lines)) == (0, {"20_sweep": "found", "90_read": "ok"})
 
 
 def test_nothing_outlives_a_killed_run_and_the_next_start_cleans_up(small_run, preset, points):
@@ -171,9 +239,13 @@ def test_two_runs_of_one_name_are_refused(small_run, preset, points):
     try:
         code, lines, errors = small_run(preset(points=[points("fine")]))
         assert (code, lines) == (2, [])
-        assert errors == f"edgebook: {small_run.folder}: another `edgebook run` is at work there\n"
+        start = (
+            f"edgebook: {small_run.folder}: another `edgebook run` is at work there: process {process.pid} on {platform.node()}"
+        )
+        assert errors.startswith(start)
+        assert errors.count("\n") == 1
     finally:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         process.communicate(timeout=20)
 
 

@@ -20,7 +20,10 @@ def run(
     name: Annotated[str | None, typer.Option(help="name of the run; the preset's when left out")] = None,
     fresh: Annotated[bool, typer.Option(help="execute again what is already done")] = False,
     dry_run: Annotated[bool, typer.Option(help="list executions and pages, start nothing")] = False,
-    jobs: Annotated[int | None, typer.Option(min=1, help="notebooks at once; cores / training threads when left out")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="notebooks at once, at most; what cores and memory allow if left out")
+    ] = None,
+    plain: Annotated[bool, typer.Option(help="a line for each execution, also in a terminal")] = False,
 ) -> None:
     """Run a preset: notebooks, pages, index. What is done is found again; what was stopped goes on."""
     from edgebook.runner.plan import chosen, plan
@@ -32,15 +35,10 @@ def run(
         for execution in chosen(plan(read_preset(preset, set_ or []), name), only or []):
             print(f"{execution.name}  ->  {folder / 'pages' / execution.name}.html")
         return
-    from edgebook.runner.run import Options, run_preset
+    from edgebook.runner.run import Calls, Options, run_preset
 
-    failures = run_preset(
-        preset,
-        name,
-        Options(tuple(only or ()), tuple(set_ or ()), fresh, jobs),
-        check="edgebook.experiment.preflight:check",
-        page="edgebook.report.pages.notebook_page:page",
-    )
+    options = Options(tuple(only or ()), tuple(set_ or ()), fresh, jobs, plain)
+    failures = run_preset(preset, name, options, Calls(**CALLS))
     report(name)
     if failures:
         print(f"edgebook: {failures} failed; the index lists them with the reasons", file=sys.stderr)
@@ -52,6 +50,31 @@ def report(name: RunName = "quick") -> None:
     from edgebook.report.pages.index import index
 
     print(index(run_folder(name)))
+
+
+def status(name: Annotated[str | None, typer.Argument(help="name of a run; all when left out")] = None) -> None:
+    """Show how far a run is: each execution with its state, time and reason."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from edgebook.paths import reports_dir
+    from edgebook.runner.progress import duration
+    from edgebook.runner.status import run_status
+
+    folders = sorted(path.parent for path in reports_dir().glob("*/run.json")) if name is None else [run_folder(name)]
+    if missing := [folder for folder in folders if not (folder / "run.json").is_file()] or ([] if folders else [reports_dir()]):
+        raise BadInput(f"{missing[0]}: no run here; `edgebook run quick` makes one")
+    for state in (run_status(folder) for folder in folders):
+        if name is not None:
+            table = Table("execution", "state", "time", "reason", show_edge=False)
+            for each in state.executions:
+                time_text = "" if each.seconds is None else duration(each.seconds)
+                table.add_row(
+                    *map(escape, (each.name, each.state, time_text, ": ".join(filter(None, (each.reason, each.error)))))
+                )
+            Console().print(table)
+        print(f"{state.name}: {state.summary}")
 
 
 def pick(
@@ -95,4 +118,9 @@ def run_folder(name: str, where: str = "NAME") -> Path:
     return reports_dir() / name
 
 
-COMMANDS = (run, report, pick)
+CALLS = {
+    "check": "edgebook.experiment.preflight:check",
+    "page": "edgebook.report.pages.notebook_page:page",
+    "prepare": "edgebook.runtimes.exporter_tables:build",
+}
+COMMANDS = (run, status, report, pick)

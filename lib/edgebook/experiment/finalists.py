@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,12 @@ def finalist_models(nb: Notebook, *, most: int) -> list[tuple[Row, nn.Module]]:
         return []
     here = (nb.case, nb["seed"])
     rows = [row for row in rows if (row["case"], row["seed"]) == here and row["notebook"] != nb.stem and row["role"] == "version"]
-    rows = [row for row in rows if row["checkpoint"] and entry_path(row["checkpoint"]).exists()]
+    rows = [row for row in rows if row["checkpoint"]]
+    if lost := {row["checkpoint"] for row in rows if not entry_path(row["checkpoint"]).exists()}:
+        print(
+            f"edgebook: {len(lost)} networks of this run are not in the store any more, and cannot be finalists", file=sys.stderr
+        )
+    rows = [row for row in rows if row["checkpoint"] not in lost]
     chosen: dict[str, Row] = {}
     for row in finalists(rows, most=len(rows)):
         if row["checkpoint"] != nb.versions[0].model.key:

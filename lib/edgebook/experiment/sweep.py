@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,8 @@ from edgebook.measure.flags import flags
 from edgebook.measure.session import Measured, measure_files
 from edgebook.models.fake_quantized import FakeQuantized
 from edgebook.models.macs import count_macs, count_params
-from edgebook.naming import short_id
+from edgebook.naming import grid_label, short_id
+from edgebook.paths import measurements_dir
 from edgebook.runtimes.base import Artifact, Quant, describe, runtime
 from edgebook.runtimes.export import export
 from edgebook.training.loop import infer
@@ -60,19 +61,29 @@ class Exported:
 
 
 def measure(nb: Notebook) -> list[Row]:
-    """Export every version to every runtime, score and time all files in one session, write and return the rows: one per
+    """Export every version to every runtime, score and time the files in one session, write and return the rows: one per
     version, runtime and number format, the float baseline of each runtime first.
+
+    Files that this execution has measured before are not measured again, except the baselines when others are timed.
     """
     exported = [_export(nb, target) for target in targets(nb)]
     ready = [one for one in exported if one.artifact]
-    splits = {"val": nb.task.x_val.numpy(), "test": nb.task.x_test.numpy()}
+    places = {one.row_id: number for number, one in enumerate(ready)}
+    bases = _bases(exported, places.keys())
     results = measure_files(
-        [one.artifact for one in ready], splits, seconds=nb["measure_s"], threads=nb["threads"], who=nb.execution
+        [one.artifact for one in ready],
+        {"val": nb.task.x_val.numpy(), "test": nb.task.x_test.numpy()},
+        seconds=nb["measure_s"],
+        threads=nb["threads"],
+        who=nb.execution,
+        folder=measurements_dir(nb.run_dir, nb.execution),
+        bases=[places.get(bases.get(one.target.setting, "")) for one in ready],
     )
     measured = {one.row_id: result for one, result in zip(ready, results, strict=True)}
-    session = {"session": short_id(nb.execution, time.time()), "machine": machine.describe(), "device": "host"}
-    bases, outputs = _bases(exported, measured), _eager_outputs(nb, ready)
-    built = [rows.build(session, one.columns, _compared(nb, one, exported, measured, bases, outputs)) for one in exported]
+    outputs = _eager_outputs(nb, ready)
+    built = [
+        rows.build({"device": "host"}, one.columns, _compared(nb, one, exported, measured, bases, outputs)) for one in exported
+    ]
     for row in built:
         row["extra"]["flags"] = flags(row)
     files.save_samples(nb, measured, built)
@@ -127,7 +138,8 @@ def _identity(nb: Notebook, target: Target) -> Row:
     """Who and what: everything that is known before the file is made."""
     made, quant = target.version, target.quant
     precision = quant.precision if quant else "int8-static" if isinstance(made.network, FakeQuantized) else "fp32"
-    asked = {name: value for name, value in describe(quant).items() if value not in (None, ())} if quant else {}
+    grid = {} if target.is_baseline else nb.params.get("grid_values", {})  # the float baseline is that of every execution
+    asked = grid | ({name: value for name, value in describe(quant).items() if value not in (None, ())} if quant else {})
     role, family = made.role, made.family
     if made.role == "baseline" and quant:  # the same network with other numbers is a version of it
         role, family = "version", "quantize"
@@ -150,7 +162,7 @@ def _identity(nb: Notebook, target: Target) -> Row:
         "role": role,
         "family": family,
         "method": "+".join(steps) or "baseline",
-        "label": made.label,
+        "label": ", ".join(filter(None, (made.label, grid_label(grid)))),
         "seed": nb["seed"],
         "asked": made.asked | asked,
         "runtime": target.runtime,
@@ -165,11 +177,11 @@ def _identity(nb: Notebook, target: Target) -> Row:
     }
 
 
-def _bases(exported: list[Exported], measured: dict[str, Measured]) -> dict[tuple, str]:
+def _bases(exported: list[Exported], ready: Collection[str]) -> dict[tuple, str]:
     """Setting -> row of the file that others are compared with: the float baseline, or, where a runtime has no float file, the
     uncompressed network in the first number format that worked.
     """
-    of_baseline = [one for one in exported if one.target.version.role == "baseline" and one.row_id in measured]
+    of_baseline = [one for one in exported if one.target.version.role == "baseline" and one.row_id in ready]
     bases = {one.target.setting: one.row_id for one in of_baseline if one.target.is_baseline}
     for one in of_baseline:
         bases.setdefault(one.target.setting, one.row_id)
@@ -189,9 +201,9 @@ def _compared(
     if result is None:
         return {"baseline_id": base_id}
     is_itself = base_id == one.row_id
-    base = None if is_itself else measured.get(base_id)
+    base = None if is_itself or base_id is None else measured[base_id].timed_beside(result)
     base_size = next((other.columns["size_bytes"] for other in exported if other.row_id == base_id), None)
-    known = {"baseline_id": base_id}
+    known = {"baseline_id": base_id, "session": result.session.id, "machine": result.session.machine}
     if base_size and not is_itself:
         known["compression_ratio"] = base_size / one.columns["size_bytes"]
     shown = columns.measured_columns(result, base, nb.task)

@@ -11,7 +11,7 @@ import numpy as np
 from edgebook import lock
 from edgebook.errors import one_line
 from edgebook.measure import latency
-from edgebook.measure.session import Measured
+from edgebook.measure.measured import Measured
 from edgebook.metrics.intervals import mcnemar_exact
 from edgebook.metrics.verdicts import verdict
 from edgebook.rows import join

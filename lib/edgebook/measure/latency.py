@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebook.measure.session import Measured
+from edgebook.measure.measured import Measured
 from edgebook.metrics.latency import bootstrap_median, paired_ratio, unstable
 from edgebook.metrics.verdicts import speed_verdict
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from edgebook.boards.worker import Worker
+from edgebook.measure.measured import Measured
 from edgebook.runtimes.base import Artifact, runtime
-
-if TYPE_CHECKING:
-    from edgebook.measure.session import Measured
 
 # orders of magnitude on one core of a host: they decide how many items are scored, and must not depend on the moment
 MACS_PER_S = {"optimized": 1e11, "reference": 2e9}
@@ -47,10 +45,8 @@ def save(path: Path, x: np.ndarray) -> Path:
     return path
 
 
-def score(worker: Worker, result: Measured, inputs: Inputs, name: str) -> None:
-    """Fill `result`: memory first (scoring maps the whole split into it), then outputs of every split. Files of this worker are
-    called `name`. Raises ValueError for a file that does not take the items, or that gives outputs that are not finite.
-    """
+def load(worker: Worker, result: Measured, inputs: Inputs) -> None:
+    """Wait until the file is loaded, and fill in what that shows. Raises ValueError for a file that does not take the items."""
     loaded, record = worker.ask(), runtime(result.artifact.runtime)
     shape, result.batch = tuple(loaded["input_shape"]), loaded["batch"]
     result.transposed = any(is_transposed(shape, x.shape[1:]) for x in inputs.splits.values())
@@ -58,6 +54,18 @@ def score(worker: Worker, result: Measured, inputs: Inputs, name: str) -> None:
     if record.has_memory:
         result.rss_bytes = worker.ask(do="memory")["rss_bytes"]
     result.inspected = worker.ask(do="inspect")["inspected"]
+
+
+def put_item(worker: Worker, result: Measured, inputs: Inputs, name: str) -> None:
+    """Give a file that is only timed an item, as those that are scored have one. Files of this worker are called `name`."""
+    for x in list(inputs.splits.values())[:1]:
+        item = np.moveaxis(x[:1], 1, -1) if result.transposed else x[:1]
+        item_path, target = inputs.folder / f"{name}.item.npy", inputs.folder / f"{name}.output.npy"
+        worker.ask(do="score", x=str(save(item_path, item)), y=str(target))
+
+
+def score(worker: Worker, result: Measured, inputs: Inputs, name: str) -> None:
+    """Fill in the outputs of every split. Raises ValueError for a file that gives outputs that are not finite."""
     for split, x in inputs.splits.items():
         result.items[split] = items = subset(len(x), most_items(result.artifact, result.inspected))
         source, target = inputs.path(split), inputs.folder / f"{name}.{split}.npy"

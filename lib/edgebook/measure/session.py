@@ -8,41 +8,26 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from edgebook import lock
 from edgebook.boards.worker import Worker
-from edgebook.measure.scoring import Inputs, score
+from edgebook.measure import machine
+from edgebook.measure.archive import Archive, digests, timing_key
+from edgebook.measure.measured import TIMING, Measured, Session
+from edgebook.measure.scoring import Inputs, load, put_item, score
 from edgebook.measure.timing import time_files
+from edgebook.naming import short_id
 from edgebook.runtimes.base import Artifact, runtime, source_path
 
+__all__ = ["Measured", "measure_files"]
 FAILURES = (RuntimeError, OSError, ValueError)  # of one file: the session goes on
-
-
-@dataclass
-class Measured:
-    """What measuring showed of one file. `error` says why the rest is missing; items index the split that was scored."""
-
-    artifact: Artifact
-    error: str | None = None
-    outputs: dict[str, np.ndarray] = field(default_factory=dict)  # split -> float32 (n, ...)
-    items: dict[str, np.ndarray] = field(default_factory=dict)  # split -> which items, (n,)
-    rss_bytes: int | None = None
-    blocks_p50: list[float] = field(default_factory=list)  # ms, one per round
-    blocks_p90: list[float] = field(default_factory=list)
-    probes: list[float] = field(default_factory=list)  # ns, what a fixed piece of work took around each block
-    process: list[int] = field(default_factory=list)  # in which of the file's processes the block ran
-    quiet: list[bool] = field(default_factory=list)  # whether nothing else disturbed the block
-    n_calls: int = 0
-    steady: bool = True
-    inspected: dict[str, Any] = field(default_factory=dict)  # what the runtime's `inspect` tells
-    batch: int = 1  # items that one call takes
-    transposed: bool = False  # the file takes channels last, the task's items were transposed
 
 
 def measure_files(
@@ -53,35 +38,90 @@ def measure_files(
     threads: int = 1,
     who: str = "measure",
     limit_s: float = 120.0,
+    folder: Path | None = None,
+    bases: Sequence[int | None] | None = None,
 ) -> list[Measured]:
     """Score every file on every split, then time all of them in turn for `seconds` each (at most twice that when other work
     disturbs). The result of a file that fails has its reason; `limit_s` ends one that does not answer.
+
+    folder: of measurements that are kept, see `archive`. What is found there is not measured again; timings are found with a
+    session in which the base was timed too, and every base is in the new session. bases: for each file the index of its base.
     """
-    results = [Measured(artifact) for artifact in artifacts]
+    results = [Measured(artifact, key=timing_key(artifact, seconds, threads)) for artifact in artifacts]
+    archive = Archive(folder, digests(splits), threads) if folder else None
     scorers = _scored_for(artifacts)
-    workers: dict[int, Worker] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        inputs = Inputs(splits, Path(folder))
-
-        def start(index: int) -> None:
-            try:
-                workers[index] = Worker(artifacts[index], threads, limit_s, inputs.shape)
-                score(workers[index], results[index], inputs, str(index))
-            except FAILURES as error:
-                results[index].error = str(error)
-
+    to_score = {index for index in set(scorers) if not (archive and archive.find_scores(results[index]))}
+    to_time = _lacking_timings(results, bases or [None] * len(results), archive)
+    with tempfile.TemporaryDirectory() as temporary:
+        started = _Started(results, Inputs(splits, Path(temporary)), to_score, archive, threads, limit_s)
         try:
             with lock.training(), ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // threads)) as pool:
-                list(pool.map(start, [index for index, scorer in enumerate(scorers) if index == scorer]))
+                list(pool.map(started.start, sorted(to_score | to_time)))
             for result, scorer in zip(results, scorers, strict=True):
                 scored = results[scorer]
                 result.outputs, result.items, result.error = scored.outputs, scored.items, scored.error
-            with lock.measuring(who):
-                time_files(workers, results, seconds=seconds)
+            started.close(started.workers.keys() - to_time)
+            _time(started.workers, results, to_time, seconds=seconds, who=who)
         finally:
-            for worker in workers.values():
-                worker.close()
+            started.close(set(started.workers))
+    if archive:
+        archive.keep(results, to_time, bases or [])
     return results
+
+
+@dataclass
+class _Started:
+    """The workers of a session by the index of their file, and what they need."""
+
+    results: list[Measured]
+    inputs: Inputs
+    to_score: set[int]
+    archive: Archive | None
+    threads: int
+    limit_s: float
+    workers: dict[int, Worker] = field(default_factory=dict)
+
+    def start(self, index: int) -> None:
+        """Start the process of a file, and score the file unless its scores are there; what fails is its error."""
+        result = self.results[index]
+        try:
+            worker = self.workers[index] = Worker(result.artifact, self.threads, self.limit_s, self.inputs.shape)
+            load(worker, result, self.inputs)
+            if index not in self.to_score:
+                put_item(worker, result, self.inputs, str(index))
+                return
+            score(worker, result, self.inputs, str(index))
+            if self.archive:
+                self.archive.keep_scores(result)
+        except FAILURES as error:
+            result.error = str(error)
+
+    def close(self, indices: set[int]) -> None:
+        """End the processes of these files."""
+        for index in indices:
+            self.workers.pop(index).close()
+
+
+def _lacking_timings(results: list[Measured], bases: Sequence[int | None], archive: Archive | None) -> set[int]:
+    """The files whose time means something and was not kept; with them the bases, so that the session has both."""
+    timed = {index for index, result in enumerate(results) if runtime(result.artifact.runtime).has_latency}
+    lacking = timed - (archive.find_timings(results, bases) if archive else set())
+    return lacking | (timed & set(bases) if lacking else set())
+
+
+def _time(workers: dict[int, Worker], results: list[Measured], to_time: set[int], *, seconds: float, who: str) -> None:
+    """Time files in a session of their own, which is also that of results without a time."""
+    session = Session(short_id(who, time.time()), machine.describe())
+    for index, result in enumerate(results):
+        if index in to_time:
+            result.forget_timing()
+        if index in to_time or result.session is None:
+            result.session = session
+    if workers:
+        with lock.measuring(who):
+            time_files(workers, results, seconds=seconds)
+    for index in to_time:
+        session.timings[results[index].key] = {name: getattr(results[index], name) for name in TIMING}
 
 
 def _scored_for(artifacts: list[Artifact]) -> list[int]:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from edgebook.boards.worker import Worker
-from edgebook.runtimes.base import runtime
-
-if TYPE_CHECKING:
-    from edgebook.measure.session import Measured
+from edgebook.measure.measured import Measured
 
 BLOCK_S = 0.02  # short blocks, so that all files of a round meet the same machine
 ROUNDS = (10, 100)  # at least, at most
@@ -22,17 +19,18 @@ DISTURBED = 1.1  # the probe took this much longer than on the quiet machine
 
 
 def time_files(workers: dict[int, Worker], results: list[Measured], *, seconds: float) -> None:
-    """Time every file whose time means something, in a new random order each round. A file that fails here keeps its scores,
+    """Time the file of every worker, in a new random order each round. A file that fails here keeps its scores,
     and its reason. Workers that are replaced on the way are replaced in `workers` too.
     """
-    order = [index for index in workers if not results[index].error and runtime(results[index].artifact.runtime).has_latency]
+    order = [index for index in workers if not results[index].error]
+    timed = [results[index] for index in order]
     n_rounds = min(max(round(seconds / BLOCK_S), ROUNDS[0]), ROUNDS[1])
     for index in order:
         _try(results[index], lambda index=index: _warm(workers[index], results[index]))
     rounds_per_process = -(-n_rounds // PROCESSES) if seconds >= RESTART_S else 2 * n_rounds
     shuffle = random.Random(0)
     for number in range(2 * n_rounds):
-        if number >= n_rounds and _enough(results, n_rounds // 2):
+        if number >= n_rounds and _enough(timed, n_rounds // 2):
             break
         if number and number % rounds_per_process == 0:
             _restart(order, workers, results)
@@ -41,7 +39,7 @@ def time_files(workers: dict[int, Worker], results: list[Measured], *, seconds: 
             if not results[index].error:
                 results[index].process.append(number // rounds_per_process)
                 _try(results[index], lambda index=index: _block(workers[index], results[index], seconds / n_rounds))
-    mark_quiet(results)
+    mark_quiet(timed)
 
 
 def mark_quiet(results: list[Measured]) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 
 from edgebook import paths, rows
 from edgebook.files import sha256
-from edgebook.naming import case_id, is_path
+from edgebook.naming import is_path
 from edgebook.runner.notebook_file import code_cells
-from edgebook.runner.plan import Execution
-from edgebook.source_key import closure
+from edgebook.runner.plan import Execution, sources
+from edgebook.source_key import Closure, closure
 from edgebook.user_source import path_of, user_source
 
 
@@ -24,19 +24,23 @@ def execution_key(folder: Path, execution: Execution, executions: list[Execution
 
     folder: of the run. executions: all of the run, in order. Raises BadInput for a file that cannot be read.
     """
-    cells = code_cells(execution.notebook)
-    source = closure(names=list(_texts(execution.params)), code="\n".join(cells))
+    source = source_of(execution)
     parts = {
         "schema": rows.SCHEMA,
         "params": execution.params,
-        "code": [ast.dump(ast.parse(cell)) for cell in cells],
+        "code": [ast.dump(ast.parse(cell)) for cell in code_cells(execution.notebook)],
         "source": source.digest,
         "files": {text: _file(text) for text in sorted(set(_texts(execution.params))) if is_path(text)},
-        "rows": _rows(folder, execution, executions) if "rows" in execution.reads else {},
+        "rows": _rows(folder, execution, executions),
     }
     if "devices" in execution.reads or "edgebook.paths:DEVICES" in source.definitions:
         parts["devices"] = sha256(paths.DEVICES)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def source_of(execution: Execution) -> Closure:
+    """All source and libraries that an execution uses."""
+    return closure(names=list(_texts(execution.params)), code="\n".join(code_cells(execution.notebook)))
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -58,13 +62,6 @@ def _file(text: str) -> Any:
 
 
 def _rows(folder: Path, execution: Execution, executions: list[Execution]) -> dict[str, str | None]:
-    """Digests of the rows that are read: those of earlier notebooks, with a task only the ones of its case and seed."""
-    earlier = [other for other in executions if other.notebook < execution.notebook]
-    if "task" in execution.params:
-        earlier = [other for other in earlier if _setting(other) == _setting(execution)]
-    files = {other.name: folder / "rows" / f"{other.name}.jsonl" for other in earlier}
+    """Digests of the rows that are read."""
+    files = {other.name: folder / "rows" / f"{other.name}.jsonl" for other in sources(execution, executions)}
     return {name: sha256(file) if file.is_file() else None for name, file in files.items()}
-
-
-def _setting(execution: Execution) -> tuple[str | None, int | None]:
-    return case_id(execution.params), execution.params.get("seed")

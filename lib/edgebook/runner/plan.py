@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from edgebook import parameters
 from edgebook.errors import BadInput
-from edgebook.naming import execution_name, is_path
+from edgebook.naming import case_id, execution_name, is_path
+from edgebook.runner.grid import NAMING, combinations, layer, value_at
 from edgebook.runner.notebook_file import reads
-from edgebook.runner.preset import Point, Preset, merged
+from edgebook.runner.preset import Point, Preset, Values, merged
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Execution:
 def plan(preset: Preset, run: str) -> list[Execution]:
     """Every execution of a preset, in order: notebook by notebook and point by point, then those that run once.
 
-    Order of precedence: the notebook's cell < shared < notebooks < point < command line. Raises BadInput, also for a value
+    Order of precedence: the notebook's cell < shared < notebooks < point < grid < command line. Raises BadInput, also for a value
     that no execution takes.
     """
     parameters.check({"run": run}, where="--name")
@@ -37,8 +38,9 @@ def plan(preset: Preset, run: str) -> list[Execution]:
     for stem in per_point:
         for point in preset.points:
             if point.has(stem):
-                executions += [_execution(preset, stem, point, seed, run) for seed in preset.seeds]
-    executions += [_execution(preset, stem, None, None, run) for stem in preset.once]
+                cells = product(preset.seeds, combinations(preset.grid, stem))
+                executions += [_execution(preset, stem, run, point, seed, values) for seed, values in cells]
+    executions += [_execution(preset, stem, run) for stem in preset.once]
     if not executions:
         raise BadInput(f"{preset.path}: nothing to run: it has no notebook for any of its points")
     _check_names(preset, executions)
@@ -57,10 +59,18 @@ def chosen(executions: list[Execution], only: list[str] | None) -> list[Executio
     return named
 
 
-def stages(executions: list[Execution]) -> Iterator[list[Execution]]:
-    """Executions that may run side by side, in order: what reads the rows of others waits for all before it."""
-    for _, stage in groupby(executions, key=lambda execution: execution.notebook if "rows" in execution.reads else None):
-        yield list(stage)
+def sources(execution: Execution, executions: Sequence[Execution]) -> list[Execution]:
+    """The executions whose rows are read: those of earlier notebooks, with a task only the ones of its data, network and seed."""
+    if "rows" not in execution.reads:
+        return []
+    earlier = [other for other in executions if other.notebook < execution.notebook]
+    if "task" not in execution.params:
+        return earlier
+    return [other for other in earlier if _setting(other) == _setting(execution)]
+
+
+def _setting(execution: Execution) -> tuple[str | None, int | None]:
+    return case_id(execution.params), execution.params.get("seed")
 
 
 def absolute(name: str) -> str:
@@ -71,18 +81,27 @@ def absolute(name: str) -> str:
     return f"{Path(path if colon else name).expanduser().absolute()}{colon}{function if colon else ''}"
 
 
-def _execution(preset: Preset, stem: str, point: Point | None, seed: int | None, run: str) -> Execution:
+def _execution(
+    preset: Preset, stem: str, run: str, point: Point | None = None, seed: int = 0, grid_values: Values | None = None
+) -> Execution:
+    """One execution; without a point of a notebook that runs once."""
     defaults = parameters.notebook_defaults(stem)
     if point is None and "task" in defaults:
         raise BadInput(f"{preset.path}: once: {stem} has a task: it belongs under notebooks alone")
-    identity = {"run": run} if point is None else {"run": run, "task": point.task, "model": point.model, "seed": seed}
-    layers = [preset.shared, preset.notebooks.get(stem, {}), point.params if point else {}]
+    identity: Values = {"run": run}
+    if point:
+        identity |= {"task": point.task, "model": point.model, "seed": seed, NAMING: grid_values or {}}
+    layers = [preset.shared, preset.notebooks.get(stem, {}), point.params if point else {}, layer(grid_values or {})]
     overrides = [preset.overrides.get("shared", {}), preset.overrides.get(stem, {})]
     values = dict(defaults)
-    for layer in [*layers, *overrides, identity]:
-        values = merged(values, {name: value for name, value in layer.items() if name in defaults})
+    for given in [*layers, *overrides, identity]:
+        values = merged(values, {name: value for name, value in given.items() if name in defaults})
     values |= {name: absolute(values[name]) for name in values if _is_place(name, values[name])}
     parameters.check(values, where=f"{preset.path}: {stem}")
+    if lost := [axis for axis, value in (grid_values or {}).items() if value_at(values, axis) != value]:
+        raise BadInput(
+            f"--set {stem}: {lost[0]} has several values in the grid; change them there: --set grid.{stem}.{lost[0]}=[...]"
+        )
     return Execution(stem, execution_name(stem, values), values, reads(stem))
 
 
@@ -104,6 +123,7 @@ def _check_all_taken(preset: Preset, per_point: list[str]) -> None:
 
     everywhere = [stem for point in preset.points for stem in takers(point)] + list(preset.once)
     given = [("shared", preset.shared, everywhere), ("--set shared", preset.overrides.get("shared", {}), everywhere)]
+    given += [("grid: shared", layer(dict.fromkeys(preset.grid.get("shared", {}))), per_point)]
     given += [(f"points[{number}]: params", point.params, takers(point)) for number, point in enumerate(preset.points)]
     for where, values, stems in given:
         taken = {name for stem in stems for name in parameters.notebook_defaults(stem)}

@@ -8,11 +8,15 @@ from typing import Any
 
 from edgebook import parameters, paths, yaml_file
 from edgebook.errors import BadInput
+from edgebook.parameter_types import Positive
 from edgebook.parameters import PARAMS
+from edgebook.runner.grid import Grid, read_grid
+from edgebook.runner.limits import NO_LIMITS, Limits
 
 Values = dict[str, Any]
-SET_ELSEWHERE = {"task": "points", "model": "points", "run": "--name", "seed": "shared.seed or seeds"}
-SECTIONS = {"shared": dict, "points": list, "notebooks": dict, "once": list, "seeds": list}
+SET_ELSEWHERE = {"task": "points", "model": "points", "run": "--name", "seed": "shared.seed or seeds", "grid_values": "grid"}
+SECTIONS = {"shared": dict, "points": list, "notebooks": dict, "once": list, "seeds": list, "grid": dict, "limits": dict}
+LIMITS = {"seconds": Positive, "memory_gb": Positive}
 TYPES = {dict: "a mapping", list: "a list", str: "a text"}
 
 
@@ -33,7 +37,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Preset:
-    """A preset file. overrides: section -> parameters, from the command line; they win over everything else."""
+    """A preset file. overrides: section -> parameters, from the command line; they win over everything else.
+
+    grid: section -> parameter, or recipe.field -> its values. Every combination of them is an execution of its own.
+    """
 
     path: Path
     shared: Values
@@ -42,6 +49,8 @@ class Preset:
     once: tuple[str, ...]
     seeds: tuple[int, ...]
     overrides: dict[str, Values]
+    grid: Grid = field(default_factory=dict)
+    limits: Limits = NO_LIMITS
 
 
 def read_preset(path: Path | str, overrides: list[str] | None = None) -> Preset:
@@ -51,13 +60,14 @@ def read_preset(path: Path | str, overrides: list[str] | None = None) -> Preset:
     """
     path = _find(Path(path).expanduser())
     content = yaml_file.read(path)
+    overrides = [text for text in overrides or [] if not _set_in(content, text)]
     if unknown := content.keys() - SECTIONS.keys():
         raise BadInput(f"{path}: {', '.join(sorted(unknown))} is unknown; allowed: {', '.join(SECTIONS)}")
     for name, type_ in SECTIONS.items():
         _check_type(content.get(name, type_()), type_, f"{path}: {name}")
     changes: dict[str, Values] = {}
     seeds = content.get("seeds")
-    for text in overrides or []:
+    for text in overrides:
         section, values = _override(text, content)
         if section == "seeds":
             seeds = values["seeds"]
@@ -68,7 +78,10 @@ def read_preset(path: Path | str, overrides: list[str] | None = None) -> Preset:
     _check_values(shared, f"{path}: shared")
     points = [_point(entry, f"{path}: points[{n}]", notebooks) for n, entry in enumerate(content.get("points", []))]
     once = _texts(content.get("once", []), f"{path}: once")
-    return Preset(path, shared, tuple(points), notebooks, once, _seeds(path, seeds, shared, changes), changes)
+    seeds = _seeds(path, seeds, shared, changes)
+    grid = read_grid(content.get("grid", {}), f"{path}: grid", notebooks)
+    parameters.check_type("limits", LIMITS, content.get("limits", {}), str(path))
+    return Preset(path, shared, tuple(points), notebooks, once, seeds, changes, grid, Limits(**content.get("limits", {})))
 
 
 def merged(values: Values, later: Values) -> Values:
@@ -91,16 +104,33 @@ def _find(path: Path) -> Path:
     return named
 
 
+def _set_in(content: dict[str, Any], text: str) -> bool:
+    """Set `grid.section.parameter=[...]` or `limits.seconds=...` in the preset's content; whether the text is one of these."""
+    place, sign, value_text = text.partition("=")
+    section, *names = place.strip().split(".", 2)
+    if not sign or section not in ("grid", "limits") or len(names) != (2 if section == "grid" else 1):
+        return False
+    inner = content.setdefault(section, {})
+    if section == "grid":
+        inner = inner.setdefault(names[0], {})
+    inner[names[-1]] = _value(text, value_text)
+    return True
+
+
+def _value(text: str, value_text: str) -> Any:
+    try:
+        return yaml_file.parse(value_text)
+    except ValueError as error:
+        raise BadInput(f"--set {text}: {value_text!r} is not YAML: {error}") from None
+
+
 def _override(text: str, content: dict[str, Any]) -> tuple[str, Values]:
     """(section, values) of `section.parameter=value`, `section.recipe.field=value` or `seeds=[...]`."""
     place, sign, value_text = text.partition("=")
     section, *names = place.strip().split(".")
     if not sign or (not names and section != "seeds") or len(names) > 2 or not all([section, *names]):
         raise BadInput(f"--set {text}: write notebook.parameter=value, shared.parameter=value, or seeds=[0, 1]")
-    try:
-        value = yaml_file.parse(value_text)
-    except ValueError as error:
-        raise BadInput(f"--set {text}: {value_text!r} is not YAML: {error}") from None
+    value = _value(text, value_text)
     if not names:
         return section, {"seeds": value}
     where = f"--set {text}"

@@ -9,16 +9,17 @@ from typing import Any
 
 from edgebook import files
 
-SCHEMA = 1
-TYPES = {"key": str, "status": str, "seconds": int | float, "files": dict, "error": str | None}
+SCHEMA = 2
+TYPES = {"key": str, "status": str, "reason": str | None, "error": str | None, "seconds": int | float, "files": dict}
 
 
 @dataclass(frozen=True)
 class Record:
-    """status: ok or failed. files: path relative to the run's folder -> sha256."""
+    """status: ok or failed, with a reason of `vocabulary.REASONS`. files: path relative to the run's folder -> sha256."""
 
     key: str
     status: str
+    reason: str | None = None
     error: str | None = None
     seconds: float = 0.0
     files: dict[str, str] = field(default_factory=dict)
@@ -42,6 +43,12 @@ def files_of(folder: Path, name: str) -> dict[str, str]:
     return {str(file.relative_to(folder)): files.sha256(file) for file in left if file.is_file()}
 
 
+def last_seconds(folder: Path, name: str) -> float | None:
+    """What an execution took when it went well the last time, with whatever key; None when there was no such time."""
+    record = read_record(folder, name)
+    return record.seconds if record and record.status == "ok" else None
+
+
 def find_record(folder: Path, name: str, key: str) -> tuple[Record | None, str | None]:
     """(the record, None) of an execution that went well with this key and whose files are as it left them.
 
@@ -50,7 +57,7 @@ def find_record(folder: Path, name: str, key: str) -> tuple[Record | None, str |
     path = record_path(folder, name)
     if not path.exists():
         return None, None
-    record = _read(path)
+    record = read_record(folder, name)
     if record is None:
         return None, f"state/{name}.json is damaged"
     if record.status != "ok" or record.key != key:
@@ -63,9 +70,10 @@ def find_record(folder: Path, name: str, key: str) -> tuple[Record | None, str |
     return record, None
 
 
-def _read(path: Path) -> Record | None:
+def read_record(folder: Path, name: str) -> Record | None:
+    """The record of an execution, whatever its key; None where there is none that can be read."""
     try:
-        content: Any = json.loads(path.read_bytes())
+        content: Any = json.loads(record_path(folder, name).read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(content, dict) or content.pop("schema", None) != SCHEMA or content.keys() != TYPES.keys():

@@ -4,160 +4,125 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebook import files, paths, rows
 from edgebook.errors import BadInput
 from edgebook.registry import resolve
-from edgebook.runner import execute
+from edgebook.runner import kernel, progress
 from edgebook.runner.execute import Page, Run
-from edgebook.runner.executors import local
-from edgebook.runner.plan import Execution, chosen, plan, stages
+from edgebook.runner.executors.local import Pool
+from edgebook.runner.plan import Execution, chosen, plan
+from edgebook.runner.preload import kernel_servers
 from edgebook.runner.preset import read_preset
-from edgebook.runner.record import Record, find_record
+from edgebook.runner.progress import Progress
+from edgebook.runner.record import last_seconds
+from edgebook.runner.schedule import Schedule, find
+from edgebook.runner.signals import stopped_by_signals
 
-MOST_JOBS = 4  # notebooks at once: more would wait for each other's measuring
+MEMORY_OF_ONE = 1.5e9  # bytes: no more executions at once than the free memory holds
 
-Check = Callable[[list[Execution]], None] | str  # raises BadInput for data and networks that do not go together
+
+@dataclass(frozen=True)
+class Calls:
+    """What a run calls, functions or "module:function", which are imported only when they are called.
+
+    check: gets what is to be executed, before anything starts; raises BadInput for data and networks that do not go together.
+    page: writes the page of an executed notebook. prepare: called once in the process that kernels are forked from.
+    """
+
+    check: Callable[[list[Execution]], None] | str
+    page: Page
+    prepare: str | None = None
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says. jobs: notebooks at once, as many as the cores allow when None."""
+    """What the command line says. jobs: notebooks at once, at most; as many as cores and memory allow when None.
+
+    plain: a line for each execution, also in a terminal.
+    """
 
     only: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     fresh: bool = False
     jobs: int | None = None
+    plain: bool = False
 
 
-def run_preset(preset: Path, name: str, options: Options, *, check: Check, page: Page) -> int:
+def run_preset(preset: Path, name: str, options: Options, calls: Calls) -> int:
     """Execute what is not done yet; how many rows failed. Writes run.json, which names the executions of the run.
 
-    check: called with what is to be done, before anything starts. page: writes the page of an executed notebook. Raises
-    BadInput before the start; SystemExit when it is stopped by Ctrl-C or SIGTERM.
+    Raises BadInput before the start; SystemExit when it is stopped by Ctrl-C or SIGTERM.
     """
-    with _stopped_by_signals():
+    with stopped_by_signals() as stop, ExitStack() as stack:
         read = read_preset(preset, list(options.overrides))
         executions = plan(read, name)
         wanted = chosen(executions, list(options.only))
-        run = Run(paths.reports_dir() / name, tuple(executions), page)
-        found = {execution.name: _find(run, execution, fresh=options.fresh) for execution in wanted}
+        run = Run(paths.reports_dir() / name, tuple(executions), calls.page, read.limits)
+        found = {execution.name: find(run, execution, fresh=options.fresh) for execution in wanted}
+        pool = Pool(options.jobs or default_jobs(), available_cores())
         if pending := [execution for execution in wanted if not found[execution.name].record]:
-            resolve(check)(pending)
+            sockets = stack.enter_context(kernel.folder_for_sockets())
+            servers = kernel_servers(pending, sockets, jobs=min(pool.jobs, pool.cores), prepare=calls.prepare)
+            run = replace(run, sockets=sockets, kernel_servers=stack.enter_context(servers))
+            resolve(calls.check)(pending)
         for folder in (run.folder, paths.store_dir()):
             files.check_writable(folder)
-        with files.held(run.folder) as alone:
-            if not alone:
-                raise BadInput(f"{run.folder}: another `edgebook run` is at work there")
-            clean_up(run.folder)
-            record = {"preset": str(read.path), "executions": [execution.name for execution in executions]}
-            files.write_text(run.folder / "run.json", json.dumps(record, indent=1))
-            try:
-                _execute_all(run, wanted, found, fresh=options.fresh, jobs=options.jobs or default_jobs(wanted))
-            finally:
-                clean_up(run.folder)
+        stack.enter_context(_alone_in(run.folder))
+        content = {"preset": str(read.path), "executions": [execution.name for execution in executions]}
+        files.write_text(run.folder / "run.json", json.dumps(content, indent=1))
+        counts = _progress(run, wanted, pool)
+        say = stack.enter_context(progress.shown(counts, plain=options.plain))
+        Schedule(run, wanted, found, pool, counts, say, stop, fresh=options.fresh).execute()
         return sum(_failed_rows(run.folder, execution) for execution in wanted)
 
 
-def default_jobs(executions: list[Execution]) -> int:
-    """Notebooks at once: those that the cores can train side by side. They measure one after the other in any case."""
-    threads = max(max(e.params.get("train_threads", 1), e.params.get("threads", 1)) for e in executions)
-    return max(1, min((os.cpu_count() or 1) // threads, MOST_JOBS))
+def _progress(run: Run, wanted: list[Execution], pool: Pool) -> Progress:
+    """The counts of a run that begins, with what its executions have taken before."""
+    seconds = {execution.name: last_seconds(run.folder, execution.name) for execution in wanted}
+    expected = {name: value for name, value in seconds.items() if value is not None}
+    return Progress(list(seconds), jobs=min(pool.jobs, pool.cores), expected=expected)
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def default_jobs() -> int:
+    """Executions at once: no more than the free memory holds. The cores limit them as well, see `Pool`."""
+    import psutil
+
+    return max(1, int(psutil.virtual_memory().available / MEMORY_OF_ONE))
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold the run's folder, and remove what killed processes have left. Raises BadInput when another process holds it."""
+    with files.held(folder) as alone:
+        if not alone:
+            raise BadInput(f"{folder}: another `edgebook run` is at work there{progress.owner(folder)}")
+        clean_up(folder)
+        try:
+            yield
+        finally:
+            clean_up(folder)
 
 
 def clean_up(folder: Path) -> None:
     """Remove what killed processes have left: sockets, files that were being written, locks that nobody holds."""
-    files.remove_abandoned(execute.sockets_folder(), f"{execute.SOCKETS}*")
+    files.remove_abandoned(kernel.sockets_folder(), f"{kernel.SOCKETS}*")
     for place in (folder, paths.store_dir()):
-        for pattern in (f".*{files.DRAFT}", f"*/.*{files.DRAFT}"):
+        for pattern in (f".*{files.DRAFT}", f"*/.*{files.DRAFT}", f"*/*/.*{files.DRAFT}"):
             files.remove_abandoned(place, pattern)
     for pattern in ("*.lock", "files/.draft-*"):
         files.remove_abandoned(paths.store_dir(), pattern)
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What a run's folder has of an execution: its record where it can be believed, else why not. key: what decides it now."""
-
-    key: str
-    record: Record | None = None
-    reason: str | None = None
-
-
-def _find(run: Run, execution: Execution, *, fresh: bool) -> _Found:
-    key = run.key(execution)
-    return _Found(key) if fresh else _Found(key, *find_record(run.folder, execution.name, key))
-
-
-def _execute_all(run: Run, wanted: list[Execution], found: dict[str, _Found], *, fresh: bool, jobs: int) -> None:
-    """Stage by stage, with a line for each execution that ends."""
-    started, n_done = time.perf_counter(), 0
-    for stage in stages(wanted):
-        if "rows" in stage[0].reads:  # rows before it may have changed since
-            found |= {execution.name: _find(run, execution, fresh=fresh) for execution in stage}
-        with closing(_execute_stage(run, stage, found, jobs=jobs)) as ended:
-            for execution, record, is_found in ended:
-                n_done += 1
-                word = "found" if is_found else "ok" if record.status == "ok" else f"FAILED: {record.error}"
-                spent = f"{0 if is_found else record.seconds:.0f} s, {time.perf_counter() - started:.0f} s in all"
-                print(f"[{n_done}/{len(wanted)}] {execution.name}: {word} ({spent})", flush=True)
-
-
-def _execute_stage(
-    run: Run, stage: list[Execution], found: dict[str, _Found], *, jobs: int
-) -> Iterator[tuple[Execution, Record, bool]]:
-    """(execution, its record, whether it was there already), as they end."""
-    waiting = []
-    for execution in stage:
-        there = found[execution.name]
-        if there.reason:
-            print(f"edgebook: {execution.name}: {there.reason}; executed again", file=sys.stderr, flush=True)
-        if there.record:
-            yield execution, there.record, True
-        else:
-            waiting.append((run, execution, there.key))
-    before = [execute.rows_state(run, execution) for _, execution, _ in waiting]
-    with closing(local.run(execute.execute, waiting, jobs=jobs)) as ended:
-        for index, outcome in ended:
-            _, execution, key = waiting[index]
-            record = outcome.value or execute.record_death(run, execution, key, outcome.error or "", before[index])
-            yield execution, record, False
-
-
 def _failed_rows(folder: Path, execution: Execution) -> int:
     path = folder / "rows" / f"{execution.name}.jsonl"
     return sum(row["status"] == "failed" for row in rows.read_rows(path)) if path.is_file() else 0
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the block at once, with one line and the exit code that shells expect."""
-
-    def stop(number: int, frame: object) -> None:
-        signal.signal(number, signal.SIG_IGN)  # once is enough
-        raise _Stopped(number)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    except _Stopped as stopped:
-        print("\nedgebook: stopped; the same command goes on", file=sys.stderr, flush=True)
-        raise SystemExit(128 + stopped.number) from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-class _Stopped(BaseException):
-    """Raised by a signal; no `except Exception` on the way holds it."""
-
-    def __init__(self, number: int):
-        super().__init__(number)
-        self.number = number

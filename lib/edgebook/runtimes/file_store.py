@@ -26,6 +26,7 @@ def stored(key: str, make: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict
     if folder.exists():
         columns = _checked(folder)
         if columns is not None:
+            files.touch(folder)
             return folder, columns
         print(f"edgebook: {folder} is damaged: made again", file=sys.stderr)
         shutil.rmtree(folder, ignore_errors=True)

@@ -78,8 +78,7 @@ def save(model: nn.Module, path: Path, **more: Any) -> None:
     """Write a network that has a `.spec` as one file, whole or not at all; `more` is plain data."""
     buffer = io.BytesIO()
     torch.save({"spec": model.spec, "structure": describe(model), "state": model.state_dict(), **more}, buffer)
-    content = buffer.getvalue()
-    files.write_bytes(path, b"%s %s\n%s" % (FORMAT, hashlib.sha256(content).hexdigest().encode(), content))
+    files.write_sealed(path, FORMAT, buffer.getvalue())
 
 
 def load(path: Path) -> nn.Module:
@@ -93,14 +92,9 @@ def load(path: Path) -> nn.Module:
 def read(path: Path) -> dict[str, Any]:
     """The content of such a file. Raises Unreadable, with the file and the reason, unless it is whole and of this version."""
     try:
-        line, _, content = path.read_bytes().partition(b"\n")
-    except OSError as error:
-        raise Unreadable(f"{path}: cannot be read: {error.strerror}") from None
-    name, _, digest = line.rpartition(b" ")
-    if name != FORMAT:
-        raise Unreadable(f"{path}: is damaged, or of another version")
-    if hashlib.sha256(content).hexdigest().encode() != digest:
-        raise Unreadable(f"{path}: is damaged: its checksum differs")
+        content = files.read_sealed(path, FORMAT)
+    except ValueError as error:
+        raise Unreadable(str(error)) from None
     return torch.load(io.BytesIO(content), weights_only=True)
 
 
@@ -109,7 +103,9 @@ def _read(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        return read(path)
+        content = read(path)
+        files.touch(path)
+        return content
     except Unreadable as error:
         print(f"edgebook: {error}; made again", file=sys.stderr, flush=True)
         return None

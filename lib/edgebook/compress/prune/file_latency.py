@@ -14,6 +14,7 @@ from edgebook.errors import BadInput
 from edgebook.measure.latency import latency_columns
 from edgebook.measure.session import measure_files
 from edgebook.runtimes.base import RUNTIMES, Artifact, check, runtime
+from edgebook.runtimes.exporter_tables import kept_tables
 from edgebook.runtimes.quiet import quiet
 from edgebook.tasks.task import Task
 
@@ -50,6 +51,6 @@ def _export(model: nn.Module, task: Task, runtime_name: str, path: Path) -> Arti
     check(runtime_name, "fp32")
     record = runtime(runtime_name)
     path = path.with_name(path.name + record.extension)
-    with lock.training(), quiet():
+    with lock.training(), quiet(), kept_tables():
         record.side("export").convert(copy.deepcopy(model).eval().requires_grad_(False), task.x_train[:1], path)
     return Artifact(path, runtime_name, "fp32")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -14,66 +13,84 @@ from typing import Any
 
 from edgebook.errors import one_line
 from edgebook.process import end_with_parent
+from edgebook.runner.executors.outcome import Outcome
 
 CONTEXT = get_context("spawn")  # a fork would copy threads and locks
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Of one call: its value, or the reason in one line why there is none."""
-
-    value: Any = None
-    error: str | None = None
 
 
 @dataclass
 class _Worker:
     process: BaseProcess
     connection: Connection
-    call: int | None = None  # the one in flight
+    tag: Hashable = None  # of the call in flight
+    cores: int = 0  # that it computes on
 
 
-def run(function: Callable[..., Any], calls: Sequence[tuple], *, jobs: int) -> Iterator[tuple[int, Outcome]]:
-    """(index, outcome) of `function(*calls[index])` for all calls, as they end, at most `jobs` at once.
+@dataclass
+class Pool:
+    """At most `jobs` calls at once, on at most `cores` cores. The processes end with this one, however it ends."""
 
-    The processes end with this one however it ends, and at once when the iteration is left.
-    """
-    waiting, workers = deque(range(len(calls))), list[_Worker]()
-    try:
-        while waiting or any(worker.call is not None for worker in workers):
-            while waiting and (worker := _idle(workers, jobs)):
-                try:
-                    worker.connection.send((function, calls[waiting[0]]))
-                    worker.call = waiting.popleft()
-                except OSError:  # it died between two calls
-                    workers.remove(worker)
-            busy = {worker.connection: (worker, worker.call) for worker in workers if worker.call is not None}
-            for connection in wait(list(busy)):
-                worker, index = busy[connection]
-                outcome = _receive(worker)
-                worker.call = None
-                if not worker.process.is_alive():
-                    workers.remove(worker)
-                yield index, outcome
-    finally:
-        for worker in workers:
+    jobs: int
+    cores: int
+    workers: list[_Worker] = field(default_factory=list)
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the processes at once, also in the middle of a call."""
+        for worker in self.workers:
             worker.process.kill()
             worker.process.join()
 
+    @property
+    def n_running(self) -> int:
+        """Calls in flight."""
+        return len(self._busy())
 
-def _idle(workers: list[_Worker], jobs: int) -> _Worker | None:
-    """A worker without a call, a new one where there is room, else None."""
-    for worker in workers:
-        if worker.call is None:
-            return worker
-    if len(workers) >= jobs:
-        return None
-    here, there = CONTEXT.Pipe()
-    process = CONTEXT.Process(target=_serve, args=(there, os.getpid()), daemon=True)
-    process.start()
-    there.close()  # so that the death of the process ends the connection
-    workers.append(_Worker(process, here))
-    return workers[-1]
+    @property
+    def cores_used(self) -> int:
+        """Cores that the calls in flight compute on."""
+        return sum(worker.cores for worker in self._busy())
+
+    def has_room(self, cores: int) -> bool:
+        """Whether a call on so many cores can start now; one that needs more than there are runs alone."""
+        return not self.n_running or (self.n_running < self.jobs and self.cores_used + cores <= self.cores)
+
+    def submit(self, tag: Hashable, function: Callable[..., Any], arguments: tuple, *, cores: int = 1) -> None:
+        """Start `function(*arguments)`; `wait` gives its outcome under this tag."""
+        while True:
+            worker = next((worker for worker in self.workers if worker.tag is None), None) or self._start()
+            try:
+                worker.connection.send((function, arguments))
+            except OSError:  # it died between two calls
+                self.workers.remove(worker)
+            else:
+                worker.tag, worker.cores = tag, cores
+                return
+
+    def wait(self) -> list[tuple[Hashable, Outcome]]:
+        """(tag, outcome) of the calls that have ended; waits until there is one."""
+        busy = {worker.connection: worker for worker in self._busy()}
+        ended = []
+        for connection in wait(list(busy)):
+            worker = busy[connection]
+            ended.append((worker.tag, _receive(worker)))
+            worker.tag = None
+            if not worker.process.is_alive():
+                self.workers.remove(worker)
+        return ended
+
+    def _busy(self) -> list[_Worker]:
+        return [worker for worker in self.workers if worker.tag is not None]
+
+    def _start(self) -> _Worker:
+        here, there = CONTEXT.Pipe()
+        process = CONTEXT.Process(target=_serve, args=(there, os.getpid()), daemon=True)
+        process.start()
+        there.close()  # so that the death of the process ends the connection
+        self.workers.append(_Worker(process, here))
+        return self.workers[-1]
 
 
 def _receive(worker: _Worker) -> Outcome:
@@ -92,8 +109,8 @@ def _how(code: int | None) -> str:
 
 
 def _serve(connection: Connection, parent: int) -> None:
-    """Answer calls until the connection ends. Ctrl-C is for the parent, which ends this process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Answer calls until the connection ends. In a session of its own: Ctrl-C is for the parent, which ends this process."""
+    os.setsid()
     end_with_parent(parent)
     while True:
         try:

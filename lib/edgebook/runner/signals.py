@@ -1,0 +1,51 @@
+"""Ctrl-C and SIGTERM: the first Ctrl-C lets what runs finish, everything else ends at once; both with one line."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+class Stopped(BaseException):
+    """Raised where the run ends; no `except Exception` on the way holds it."""
+
+    def __init__(self, number: int):
+        super().__init__(number)
+        self.number = number
+
+
+@dataclass
+class Stop:
+    """Whether a stop was asked for, and how many executions are in flight, which the first Ctrl-C leaves alone."""
+
+    asked: bool = False
+    n_running: int = 0
+
+    def on_signal(self, number: int, frame: object) -> None:
+        """Remember the first Ctrl-C; raise Stopped at the second, at SIGTERM, and where nothing runs."""
+        if number == signal.SIGINT and self.n_running and not self.asked:
+            self.asked = True
+            what = "1 execution is" if self.n_running == 1 else f"{self.n_running} executions are"
+            print(f"\nedgebook: stopping: {what} finished first; Ctrl-C again ends at once", file=sys.stderr, flush=True)
+            return
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)  # once is enough
+        raise Stopped(number)
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[Stop]:
+    """Until the end of the block signals stop it. What ends it by Stopped leaves with one line and the code shells expect."""
+    stop = Stop()
+    before = {number: signal.signal(number, stop.on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    except Stopped as stopped:
+        print("edgebook: stopped; the same command goes on", file=sys.stderr, flush=True)
+        raise SystemExit(128 + stopped.number) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
