@@ -36,7 +36,6 @@ PLANNED = {
     "optuna": "architecture search",
     "pillow": "folders of images",
     "playwright": "tests that operate the report's page",
-    "pyarrow": "tables",
     "safetensors": "weights of the user's own network",
     "soundfile": "audio",
 }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,11 +39,16 @@ class Task:
     preprocess: dict = field(default_factory=dict)  # raw -> x as data (scale, offset), so that it can travel with a file
     licence: str = "unknown"
     source: str = "unknown"
+    groups: dict[str, np.ndarray] = field(default_factory=dict)  # split -> whom each item is from, (n,), where that is known
+    class_weights: tuple[float, ...] = ()  # of each class in the loss; all the same when empty
+    description: dict = field(default_factory=dict)  # how the user's own files were read, as a description file has it
+    notes: tuple[str, ...] = ()  # what was left out or assumed, in sentences
 
     @property
     def kind(self) -> Kind:
-        """What the outputs mean: loss, predictions, metric."""
-        return KINDS[self.kind_name]
+        """What the outputs mean: loss (with the class weights of this task), predictions, metric."""
+        kind = KINDS[self.kind_name]
+        return replace(kind, loss=partial(kind.loss, class_weights=self.class_weights)) if self.class_weights else kind
 
     @property
     def metric(self) -> Metric:
@@ -61,8 +67,9 @@ class Task:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over kind, metric and all six tensors: two tasks with the same data have the same one."""
-        digest = hashlib.sha256(f"{self.kind_name} {self.metric.name}".encode())
+        """sha256 over kind, metric, class weights and all six tensors: two tasks with the same data have the same one."""
+        weights = f" {self.class_weights}" if self.class_weights else ""
+        digest = hashlib.sha256(f"{self.kind_name} {self.metric.name}{weights}".encode())
         for tensor in (self.x_train, self.y_train, self.x_val, self.y_val, self.x_test, self.y_test):
             digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
             digest.update(tensor.contiguous().numpy().tobytes())

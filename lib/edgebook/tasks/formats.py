@@ -1,0 +1,71 @@
+"""The user's own data, by their form on disk: a reader each, named in FORMATS with the fields of a description that it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgebook.errors import BadInput
+from edgebook.registry import resolve
+from edgebook.tasks.assemble import assemble
+from edgebook.tasks.description import Description, check_used, describe
+from edgebook.tasks.task import Task
+
+OF_EVERY = ("path", "kind", "metric", "classes", "normal", "test_share", "val_share", "class_weights", "broken", "augment")
+OF_EVERY += ("standardize",)
+OF_TABLES = ("label", "features", "ignore", "channels", "item", "time", "length", "group", "split")
+OF_FOLDERS = ("group", "items")
+N_SEEN = 1000  # files that are looked at to tell what a folder holds
+
+
+@dataclass(frozen=True)
+class Format:
+    """read: "module:function" of (path, description) -> Items. fields: of a description, beside those that every format takes.
+
+    standardize: whether each channel is brought to mean 0 and deviation 1 where the description does not say.
+    """
+
+    read: str
+    fields: tuple[str, ...] = ()
+    standardize: bool = True
+    what: str = ""  # for people
+
+
+FORMATS = {
+    "npz": Format("edgebook.tasks.npz:read", (), standardize=False, what="arrays in an .npz file"),
+    "csv": Format("edgebook.tasks.table:read_csv", (*OF_TABLES, "header"), what="a table as text"),
+    "parquet": Format("edgebook.tasks.table:read_parquet", OF_TABLES, what="a Parquet table"),
+}
+EXTENSIONS = {".npz": "npz", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
+
+
+def load_path(name: str, **settings: Any) -> Task:
+    """The Task made of a file or folder with data, or of those that a description names; `settings` win over it.
+
+    Raises BadInput, one line that begins with the file.
+    """
+    description = describe(name, **settings)
+    return load(description, name)
+
+
+def load(description: Description, name: str) -> Task:
+    """The Task of a description; `name` is what the task is called after."""
+    path = Path(description.path)
+    form = FORMATS[format_of(path)]
+    check_used(description, frozenset((*OF_EVERY, *form.fields)), str(name))
+    if description.standardize is None:
+        description = replace(description, standardize=form.standardize)
+    return assemble(resolve(form.read)(path, description), description, name, str(path))
+
+
+def format_of(path: Path) -> str:
+    """The name in FORMATS of what lies there. Raises BadInput for what is absent or of no known form."""
+    known = ", ".join(EXTENSIONS)
+    if not path.exists():
+        raise BadInput(f"task {path}: no such file or folder; allowed: {known}, or a folder")
+    if path.is_dir():
+        raise BadInput(f"task {path}: is a folder; allowed: {known}")
+    if path.suffix.lower() not in EXTENSIONS:
+        raise BadInput(f"task {path}: extension {path.suffix!r} is unknown; allowed: {known}, or a folder")
+    return EXTENSIONS[path.suffix.lower()]
