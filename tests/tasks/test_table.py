@@ -210,7 +210,7 @@ def test_a_text_that_is_no_table_is_one_line(tmp_path, content, says):
 
 def test_a_broken_parquet_file_is_one_line(tmp_path):
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 and nothing more PAR1")
-    assert "is not a Parquet file" in said(tmp_path / "bad.parquet")
+    assert "is not a table" in said(tmp_path / "bad.parquet")
 
 
 def test_a_description_stands_in_a_file_beside_the_data(tmp_path):

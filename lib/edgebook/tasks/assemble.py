@@ -50,6 +50,8 @@ def assemble(items: Items, description: Description, name: str, where: str) -> T
         source=where,
         groups={} if items.groups is None else {split: items.groups[splits == split] for split in SPLITS},
         class_weights=_class_weights(targets, splits, where) if description.class_weights else (),
+        item_seconds=items.seconds,
+        background=_background(targets, description, where),
         description=said(description),
         notes=_notes(items, splits),
     )
@@ -165,6 +167,14 @@ def _class_weights(targets: Targets, splits: np.ndarray, where: str) -> tuple[fl
         raise BadInput(f"{where}: class_weights = True, but there are no classes; allowed: classification and segmentation")
     counts = np.bincount(targets.y[splits == "train"].ravel(), minlength=len(targets.class_names))
     return tuple((counts.sum() / (len(counts) * counts)).round(6).tolist())
+
+
+def _background(targets: Targets, description: Description, where: str) -> tuple[int, ...]:
+    """The numbers of the classes that are no event."""
+    for name in description.background:
+        if name not in targets.class_names:
+            raise BadInput(f"{where}: background names {name!r}; allowed: {', '.join(targets.class_names) or 'no class'}")
+    return tuple(targets.class_names.index(name) for name in description.background)
 
 
 def _notes(items: Items, splits: np.ndarray) -> tuple[str, ...]:

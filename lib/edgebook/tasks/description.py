@@ -80,12 +80,14 @@ def describe(name: str, **settings: Any) -> Description:
     Raises BadInput, one line with the file and the field, for a field that is unknown or has a wrong value.
     """
     path = Path(name).expanduser()
-    said: dict[str, Any] = {"path": str(path)}
+    content: dict[str, Any] = {"path": str(path)}
     if is_description(path):
-        said = yaml_file.read(path)
-        said["path"] = str(data_of(path, said))
+        content = yaml_file.read(path)
+        content["path"] = str(data_of(path, content))
+        if isinstance(content.get("items"), str):
+            content["items"] = str(path.parent / Path(content["items"]).expanduser())
     given = {field: value for field, value in settings.items() if value is not None}
-    return _checked({**said, **given}, str(path))
+    return _checked({**content, **given}, str(path))
 
 
 def said(description: Description) -> dict[str, Any]:

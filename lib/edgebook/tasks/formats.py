@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from edgebook.errors import BadInput
 from edgebook.registry import resolve
+from edgebook.tasks import audio_folder, images
 from edgebook.tasks.assemble import assemble
 from edgebook.tasks.description import Description, check_used, describe
+from edgebook.tasks.image_folder import IMAGES, MASKS
 from edgebook.tasks.task import Task
 
 OF_EVERY = ("path", "kind", "metric", "classes", "normal", "test_share", "val_share", "class_weights", "broken", "augment")
@@ -34,8 +38,16 @@ class Format:
 
 FORMATS = {
     "npz": Format("edgebook.tasks.npz:read", (), standardize=False, what="arrays in an .npz file"),
-    "csv": Format("edgebook.tasks.table:read_csv", (*OF_TABLES, "header"), what="a table as text"),
-    "parquet": Format("edgebook.tasks.table:read_parquet", OF_TABLES, what="a Parquet table"),
+    "csv": Format("edgebook.tasks.table:read", (*OF_TABLES, "header"), what="a table as text"),
+    "parquet": Format("edgebook.tasks.table:read", OF_TABLES, what="a Parquet table"),
+    "recordings": Format("edgebook.tasks.audio_folder:read", (*OF_FOLDERS, "audio", "background"), what="a folder of recordings"),
+    "images": Format("edgebook.tasks.image_folder:read", (*OF_FOLDERS, "image"), what="a folder of images"),
+    "masks": Format("edgebook.tasks.image_folder:read_with_masks", ("group", "image"), what="a folder of images with masks"),
+    "huggingface": Format(
+        "edgebook.tasks.huggingface:read",
+        (*OF_TABLES, "image", "audio", "background"),
+        what="a data set of Hugging Face's library",
+    ),
 }
 EXTENSIONS = {".npz": "npz", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
 
@@ -65,7 +77,25 @@ def format_of(path: Path) -> str:
     if not path.exists():
         raise BadInput(f"task {path}: no such file or folder; allowed: {known}, or a folder")
     if path.is_dir():
-        raise BadInput(f"task {path}: is a folder; allowed: {known}")
+        return _format_of_folder(path)
     if path.suffix.lower() not in EXTENSIONS:
         raise BadInput(f"task {path}: extension {path.suffix!r} is unknown; allowed: {known}, or a folder")
     return EXTENSIONS[path.suffix.lower()]
+
+
+def _format_of_folder(path: Path) -> str:
+    """By names that only one form has, else by most of its first files."""
+    if any((path / name).is_file() for name in ("dataset_info.json", "dataset_dict.json")):
+        return "huggingface"
+    if all((path / name).is_dir() for name in (IMAGES, MASKS)):
+        return "masks"
+    seen = Counter(file.suffix.lower() for file in islice(path.rglob("*"), N_SEEN) if file.is_file())
+    counts = {
+        "recordings": sum(seen[extension] for extension in audio_folder.EXTENSIONS),
+        "images": sum(seen[extension] for extension in images.EXTENSIONS),
+    }
+    if not any(counts.values()):
+        given = ", ".join(extension or "no extension" for extension, _ in seen.most_common(3)) or "no files"
+        allowed = "folders of classes with recordings or images, images/ and masks/, or what datasets.save_to_disk wrote"
+        raise BadInput(f"task {path}: the folder has {given}; allowed: {allowed}")
+    return max(counts, key=lambda name: counts[name])

@@ -22,7 +22,8 @@ class Items:
     place: number of an item -> what users call it. raw: what the values of an item are. groups: (n,) texts. splits: (n,) texts
     train, val, test. broken: number of an item -> what is wrong with it. skipped: the same for what is no item any more.
     settings: how the values were made from files, as plain data. class_names: of labels that are numbers 0, 1, ... kind: of the
-    task, where the data name it. notes: sentences to be said.
+    task, where the data name it. notes: sentences to be
+    said. seconds: duration of an item.
     """
 
     x: np.ndarray
@@ -36,6 +37,7 @@ class Items:
     settings: dict[str, Any] = field(default_factory=dict)
     class_names: tuple[str, ...] = ()
     kind: str = ""
+    seconds: float | None = None
     notes: tuple[str, ...] = ()
 
     def only(self, mask: np.ndarray) -> Items:

@@ -19,36 +19,44 @@ if TYPE_CHECKING:
 
 LABELS = ("label", "class", "target", "y")  # what a label's column may be called without being told
 SEPARATORS = ",;\t"
+PARQUET = ".parquet"
 LISTED = 12  # names of columns in a message
 
 
-def read_csv(path: Path, description: Description) -> Items:
-    """The items of a text table; its separator is that of `,`, `;` and tab which the first line has most often."""
-    csv = needed("pyarrow.csv", extra="data", what="tables")
+def read(path: Path, description: Description) -> Items:
+    """The items of a table; in a Parquet file a column of lists of equal length is a channel of a sequence."""
+    is_parquet = path.suffix.lower() == PARQUET
+    first_row = 0 if is_parquet else 2 if description.header else 1
+    return from_table(read_table(path, header=description.header), description, str(path), first_row=first_row)
+
+
+def read_table(path: Path, *, header: bool = True) -> pyarrow.Table:
+    """A table in memory: Parquet, or a text whose separator is that of `,`, `;` and tab which its first line has most often.
+
+    Raises BadInput for a file that cannot be read.
+    """
+    reader = _read_parquet if path.suffix.lower() == PARQUET else _read_csv
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            first = file.readline()
-        parse = csv.ParseOptions(delimiter=max(SEPARATORS, key=first.count))
-        options = csv.ReadOptions(autogenerate_column_names=not description.header)
-        convert = csv.ConvertOptions(strings_can_be_null=True)
-        table = csv.read_csv(path, read_options=options, parse_options=parse, convert_options=convert)
+        return reader(path, header)
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror or line_of(str(error))}") from None
     except ValueError as error:  # pyarrow's own errors are ValueErrors
         raise BadInput(f"{path}: is not a table: {line_of(str(error))}") from None
-    return from_table(table, description, str(path), first_row=2 if description.header else 1)
 
 
-def read_parquet(path: Path, description: Description) -> Items:
-    """The items of a Parquet file; a column of lists of equal length is a channel of a sequence."""
-    parquet = needed("pyarrow.parquet", extra="data", what="tables")
-    try:
-        table = parquet.read_table(path)
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror or line_of(str(error))}") from None
-    except ValueError as error:
-        raise BadInput(f"{path}: is not a Parquet file: {line_of(str(error))}") from None
-    return from_table(table, description, str(path))
+def _read_csv(path: Path, header: bool) -> pyarrow.Table:
+    csv = needed("pyarrow.csv", extra="data", what="tables")
+    with open(path, encoding="utf-8", errors="replace") as file:
+        first = file.readline()
+    parse = csv.ParseOptions(delimiter=max(SEPARATORS, key=first.count))
+    options = csv.ReadOptions(autogenerate_column_names=not header)
+    return csv.read_csv(
+        path, read_options=options, parse_options=parse, convert_options=csv.ConvertOptions(strings_can_be_null=True)
+    )
+
+
+def _read_parquet(path: Path, header: bool) -> pyarrow.Table:
+    return needed("pyarrow.parquet", extra="data", what="tables").read_table(path)
 
 
 def from_table(
@@ -59,7 +67,7 @@ def from_table(
     Raises BadInput for columns that are absent or hold no numbers.
     """
     _check_table(table, where)
-    label = _label_columns(table, description, where)
+    label = label_columns(table, description, where)
     taken = [*label, *filter(None, (description.group, description.split, description.item, description.time))]
     features = description.features or [name for name in table.column_names if name not in {*taken, *description.ignore}]
     if twice := sorted(set(features) & set(taken)):
@@ -143,7 +151,7 @@ def _check_table(table: pyarrow.Table, where: str) -> None:
         raise BadInput(f"{where}: has no rows; allowed: one or more")
 
 
-def _label_columns(table: pyarrow.Table, description: Description, where: str) -> list[str]:
+def label_columns(table: pyarrow.Table, description: Description, where: str) -> list[str]:
     """As described, else the one column that is called as labels are."""
     if description.label:
         return [description.label] if isinstance(description.label, str) else description.label

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from edgebook.metrics import METRICS, Metric
+from edgebook.metrics.alarms import alarms
 from edgebook.tasks.kinds import KINDS, Kind
 
 SPLITS = ("train", "val", "test")
@@ -41,6 +42,8 @@ class Task:
     source: str = "unknown"
     groups: dict[str, np.ndarray] = field(default_factory=dict)  # split -> whom each item is from, (n,), where that is known
     class_weights: tuple[float, ...] = ()  # of each class in the loss; all the same when empty
+    item_seconds: float | None = None  # duration of an item, where items are windows of a stream
+    background: tuple[int, ...] = ()  # classes that are no event; with item_seconds, alarms and misses per hour are counted
     description: dict = field(default_factory=dict)  # how the user's own files were read, as a description file has it
     notes: tuple[str, ...] = ()  # what was left out or assumed, in sentences
 
@@ -52,8 +55,12 @@ class Task:
 
     @property
     def metric(self) -> Metric:
-        """What a score is on this task."""
-        return METRICS[self.metric_name or self.kind.metric]
+        """What a score is on this task, and what is told beside it."""
+        metric = METRICS[self.metric_name or self.kind.metric]
+        if not (self.background and self.item_seconds):
+            return metric
+        rates = partial(alarms, background=self.background, seconds=self.item_seconds)
+        return replace(metric, details=lambda outputs, y: {**metric.details(outputs, y), **rates(outputs, y)})
 
     @property
     def input_shape(self) -> tuple[int, ...]:
