@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from edgebook.cli import about, runs, single_files
+from edgebook.cli import about, own_data, runs, single_files
 from edgebook.errors import BadInput
 
 app = typer.Typer(
@@ -15,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Which lightweight version of this neural network should ship on that edge device?",
 )
-for command in (*runs.COMMANDS, *single_files.COMMANDS, *about.COMMANDS):
+for command in (*runs.COMMANDS, *single_files.COMMANDS, *own_data.COMMANDS, *about.COMMANDS):
     app.command()(command)
 
 

@@ -18,8 +18,11 @@ from edgebook.tasks.splits import MOST_VALIDATION, carve, check_groups
 from edgebook.tasks.task import SPLITS, Task
 
 
-def assemble(items: Items, description: Description, name: str, where: str) -> Task:
-    """The Task of these items. Raises BadInput, one line that begins with `where`, for anything that cannot be used."""
+def assemble(items: Items, description: Description, name: str, where: str, *, standardize: bool) -> Task:
+    """The Task of these items; standardize: see `formats.Format`.
+
+    Raises BadInput, one line that begins with `where`, for anything that cannot be used.
+    """
     items = without_broken(items, description.broken, where)
     kind_name = kind_of(items, description, where)
     targets = TARGETS[KINDS[kind_name].targets](items, description, where)
@@ -27,9 +30,9 @@ def assemble(items: Items, description: Description, name: str, where: str) -> T
     if KINDS[kind_name].targets == "normal":  # what is not normal is there to be found, not to learn from
         splits[(splits == "train") & (targets.y == 1)] = "unused"
     _check_enough(items, targets, splits, kind_name, where)
-    scale, offset = _scale(items.x, splits == "train") if description.standardize else (1.0, 0.0)
+    scale, offset = _scale(items.x, splits == "train") if standardize else (1.0, 0.0)
     target_scale, y = None, targets.y
-    if description.standardize and KINDS[kind_name].targets == "values":
+    if standardize and KINDS[kind_name].targets == "values":
         target_scale, y = _scaled_targets(y, splits == "train")
     x = _apply(items.x, scale, offset)
     tensors = [torch.from_numpy(part[splits == split]) for split in SPLITS for part in (x, y)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -66,9 +66,8 @@ def load(description: Description, name: str) -> Task:
     path = Path(description.path)
     form = FORMATS[format_of(path)]
     check_used(description, frozenset((*OF_EVERY, *form.fields)), str(name))
-    if description.standardize is None:
-        description = replace(description, standardize=form.standardize)
-    return assemble(resolve(form.read)(path, description), description, name, str(path))
+    standardize = form.standardize if description.standardize is None else description.standardize
+    return assemble(resolve(form.read)(path, description), description, name, str(path), standardize=standardize)
 
 
 def format_of(path: Path) -> str:
