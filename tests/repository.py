@@ -35,7 +35,7 @@ def module_name(path: Path) -> str:
 
 def imported_modules(path: Path) -> Iterator[str]:
     """Full names of what a file imports, inside functions too; `from a import b` gives `a.b`. Imports for type checkers only
-    are left out: they cost nothing when the program runs."""
+    are left out: they cost nothing when the program runs. `needed("a.b")` of tasks/extras.py imports too."""
     skipped = {id(node) for block in ast.walk(tree(path)) if _for_types_only(block) for node in ast.walk(block)}
     for node in ast.walk(tree(path)):
         if id(node) in skipped:
@@ -44,6 +44,8 @@ def imported_modules(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "needed" and node.args:
+            yield ast.literal_eval(node.args[0])
 
 
 def _for_types_only(node: ast.AST) -> bool:

@@ -1,5 +1,6 @@
 """Each kind of task through the real runner, on its tiny data set: baseline, pruning, quantization, comparison."""
 
+import json
 import os
 import subprocess
 import sys
@@ -135,6 +136,15 @@ def test_samples_hold_what_the_scores_were_made_of(case, kinds):
             assert targets.dtype == task.y_test.numpy().dtype
             assert len(items) == len(predictions) == len(targets)
             assert METRICS[row["metric"]].score(items, targets) == pytest.approx(row["score"])
+
+
+def test_what_leads_from_raw_data_to_the_input_lies_beside_each_file(case, kinds):
+    task, rows = case
+    for row in rows:
+        if row["artifact"]:
+            content = json.loads((kinds / row["artifact"]).with_suffix(".preprocess.json").read_text())
+            assert content["preprocess"] == task.preprocess
+            assert (content["kind"], content["input_shape"]) == (task.kind_name, list(task.input_shape))
 
 
 def test_pages_show_each_kind_in_its_own_unit(kinds):

@@ -32,13 +32,9 @@ PLANNED = {
     "dask": "runs on a cluster",
     "dask-jobqueue": "runs on a cluster",
     "distributed": "runs on a cluster",
-    "librosa": "audio",
     "optuna": "architecture search",
-    "pillow": "folders of images",
     "playwright": "tests that operate the report's page",
-    "pyarrow": "tables",
     "safetensors": "weights of the user's own network",
-    "soundfile": "audio",
 }
 
 

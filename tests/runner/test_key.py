@@ -98,6 +98,22 @@ def test_files_that_a_parameter_names_are_in_the_key(key, tmp_path, monkeypatch)
     assert key(points=points) == before
 
 
+def test_all_files_of_the_users_own_data_are_in_the_key(key, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "words" / "yes").mkdir(parents=True)
+    files = {"words/yes/1.wav": "1", "speakers.csv": "1", "speech.yaml": "{path: words, items: speakers.csv}", "other.yaml": "{}"}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    points = [{"task": "speech.yaml", "model": "mlp"}]
+    before = key(points=points)
+    for name in files:
+        (tmp_path / name).write_text(files[name] + " ")
+        assert (key(points=points) == before) == (name == "other.yaml"), name
+        before = key(points=points)
+    (tmp_path / "words" / "yes" / "2.wav").write_text("2")
+    assert key(points=points) != before
+
+
 @pytest.mark.parametrize("reads", ['["devices"]', '["data"]'])
 def test_the_boards_are_in_the_key_where_they_are_read(reads, key, notebooks):
     book = notebooks / "20_sweep.ipynb"

@@ -1,5 +1,7 @@
 """Kinds: losses, predictions and agreement by hand, against PyTorch and scikit-learn; each kind learns its tiny task."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -148,3 +150,12 @@ def test_rows_can_be_made_of_each_kind(learned):
     lo, hi = task.metric.interval(items, y)
     assert lo < task.metric.score(items, y) < hi
     assert METRICS[task.metric.name] is task.metric
+
+
+def test_class_weights_weigh_the_items_of_a_class_in_the_loss(digits):
+    """Two items of class 0 with weight 1 and one of class 1 with weight 4, by hand."""
+    logits, y = torch.tensor([[2.0, 0.0], [0.0, 1.0], [1.0, 0.0]]), torch.tensor([0, 0, 1])
+    losses = -torch.log_softmax(logits, 1)[range(3), y]
+    weighted = replace(digits, class_weights=(1.0, 4.0)).kind.loss(logits, logits, y, 0.0)
+    assert weighted == pytest.approx(float((losses[0] + losses[1] + 4 * losses[2]) / 6))
+    assert digits.kind.loss(logits, logits, y, 0.0) == pytest.approx(float(losses.mean()))

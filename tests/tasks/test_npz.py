@@ -42,10 +42,55 @@ def test_two_classes_are_enough(tmp_path):
 
 def test_npz_with_its_own_validation_set_and_names_in_a_table_of_features(tmp_path):
     x = np.arange(24, dtype=np.uint8).reshape(12, 2)
-    changes = {"x_train": x, "y_train": np.arange(12) % 2, "x_val": x[:3], "y_val": np.array([0, 1, 1], np.uint8)}
+    changes = {"x_train": x, "y_train": np.arange(12) % 3, "x_val": x[:3], "y_val": np.array([0, 1, 1], np.uint8)}
     task = load_task(save(tmp_path, **changes, x_test=x, y_test=np.arange(12) % 2, class_names=np.array(["cat", "dog", "cow"])))
     assert (len(task.x_train), task.y_val.tolist(), task.input_shape) == (12, [0, 1, 1], (2,))
     assert (task.class_names, task.n_outputs) == (("cat", "dog", "cow"), 3)
+
+
+def test_labels_are_texts_or_any_whole_numbers(tmp_path):
+    names = np.array(["left", "right", "idle"])
+    task = load_task(save(tmp_path, y_train=names[np.arange(60) % 3], y_test=names[np.arange(12) % 3]))
+    assert task.class_names == ("idle", "left", "right")
+    assert task.y_test[:3].tolist() == [1, 2, 0]
+    numbers = np.array([10, -1, 200])
+    task = load_task(save(tmp_path, y_train=numbers[np.arange(60) % 3], y_test=numbers[np.arange(12) % 3]))
+    assert task.class_names == ("-1", "10", "200")
+    assert task.y_test[:3].tolist() == [1, 0, 2]
+    assert task.preprocess["classes"] == {"-1": "-1", "10": "10", "200": "200"}
+
+
+def test_values_make_a_regression_and_masks_a_segmentation(tmp_path):
+    y = np.random.default_rng(1).normal(size=(72, 2))
+    task = load_task(save(tmp_path, y_train=y[:60], y_test=y[60:]))
+    assert (task.kind_name, task.n_outputs) == ("regression", 2)
+    np.testing.assert_array_equal(task.y_test.numpy(), y[60:].astype(np.float32))
+    x, masks = np.zeros((72, 1, 4, 6)), np.arange(72 * 24).reshape(72, 4, 6) % 3 * 7
+    task = load_task(save(tmp_path, x_train=x[:60], x_test=x[60:], y_train=masks[:60], y_test=masks[60:]))
+    assert (task.kind_name, task.class_names) == ("segmentation", ("0", "7", "14"))
+    np.testing.assert_array_equal(task.y_test.numpy(), masks[60:] // 7)
+
+
+def test_an_anomaly_task_learns_from_normal_items_only(tmp_path):
+    labels = {"kind": np.array("anomaly"), "y_train": np.arange(60) % 10 == 9, "y_test": np.arange(12) % 2}
+    task = load_task(save(tmp_path, **labels, x_val=np.zeros((4, 2, 5)), y_val=np.array([0, 1, 0, 1])))
+    assert (task.kind_name, task.class_names, len(task.x_train)) == ("anomaly", ("normal", "anomalous"), 54)
+    assert (task.y_train.sum(), task.y_test.sum()) == (0, 6)
+
+
+def test_whole_arrays_are_split_by_group(tmp_path):
+    groups, y = np.arange(300) // 10, np.arange(300) % 3
+    x = np.tile(np.arange(300.0)[:, None], 4)
+    np.savez(tmp_path / "mine.npz", x=x, y=y, groups=groups)
+    task = load_task(str(tmp_path / "mine.npz"))
+    parts = {split: set(task.groups[split].tolist()) for split in ("train", "val", "test")}
+    assert sum(len(part) for part in parts.values()) == len(set.union(*parts.values())) == 30
+    assert len(task.x_train) + len(task.x_val) + len(task.x_test) == 300
+    assert 40 <= len(task.x_test) <= 80
+    for split in parts:  # x is the number of the item: it still stands beside its own group and label
+        numbers = getattr(task, f"x_{split}")[:, 0].long()
+        assert (numbers // 10).tolist() == [int(group) for group in task.groups[split]]
+        assert (numbers % 3 == getattr(task, f"y_{split}")).all()
 
 
 def spoiled(value: float) -> np.ndarray:
@@ -61,24 +106,30 @@ def spoiled(value: float) -> np.ndarray:
         ({"x_val": np.zeros((3, 2, 5))}, "y_val", "missing"),
         ({"x_valid": np.zeros((3, 2, 5))}, "x_valid", "x_val"),
         ({"y_train": np.arange(59) % 3}, "y_train", "(60,)"),
-        ({"y_train": np.zeros((60, 1), int)}, "y_train", "(60, 1)"),
-        ({"x_test": spoiled(np.nan)}, "x_test", "1 values"),
-        ({"x_test": spoiled(np.inf)}, "x_test", "1 values"),
+        ({"y_train": np.zeros((60, 1), int)}, "y_test", "y_train"),
+        ({"x_test": spoiled(np.nan)}, "x_test[3]", "NaN"),
+        ({"x_test": spoiled(np.inf)}, "x_test[3]", "infinite"),
         ({"x_test": spoiled(1e300)}, "x_test", "float32"),
-        ({"y_train": (np.arange(60) % 3).astype(float)}, "y_train", "float64"),
+        ({"y_train": (np.arange(60) % 3).astype(float), "y_test": np.zeros(12)}, "labels", "float64"),
         ({"y_test": np.array(["a"] * 12)}, "y_test", "<U1"),
-        ({"y_train": np.arange(60) % 3 - 1}, "y_train", "-1"),
-        ({"y_train": np.arange(60) % 3 + 1}, "y_train", "3"),
-        ({"y_train": np.arange(60) % 3 * 1000}, "y_train", "2000"),
-        ({"y_test": np.arange(12) % 4}, "y_test", "0..2"),
-        ({"y_test": -np.ones(12, int)}, "y_test", "-1"),
-        ({"class_names": np.array(["a", "b"])}, "y_train", "0..1"),
+        ({"y_test": np.arange(12) % 4}, "x_test[3]", "label 3"),
+        ({"y_test": -np.ones(12, int)}, "x_test[0]", "label -1"),
+        ({"class_names": np.array(["a", "b"])}, "x_train[2]", "0..1"),
+        ({"class_names": np.array(["a", "b", "c", "d"])}, "class 'd'", "no item in train"),
+        ({"class_names": np.array(["a", "b", "a"])}, "class_names", "twice"),
+        ({"y_train": np.zeros(60, int), "y_test": np.zeros(12, int)}, "one label", "two classes"),
+        ({"x": np.zeros((60, 2, 5)), "y": np.arange(60) % 3}, "x_train", "stands beside x and y"),
+        ({"groups": np.array(["a"] * 72)}, "group a", "train and in test"),
+        ({"groups": np.arange(71)}, "groups", "(72,)"),
+        ({"groups_train": np.arange(60)}, "groups_train", "groups for each"),
+        ({"kind": np.array("sorting")}, "kind", "classification"),
+        ({"kind": np.array(3)}, "kind", "one text"),
         ({"class_names": np.array([1, 2, 3])}, "class_names", "strings"),
         ({"x_test": np.zeros((12, 2, 6))}, "x_test", "(2, 5)"),
         ({"x_train": np.zeros(60)}, "x_train", "(60,)"),
         ({"x_train": np.zeros((0, 2, 5))}, "x_train", "(0, 2, 5)"),
         ({"x_train": np.zeros((60, 2, 5), complex)}, "x_train", "complex128"),
-        ({"x_train": np.zeros((1, 2, 5)), "y_train": np.zeros(1, int), "y_test": np.zeros(12, int)}, "x_train", "2 or"),
+        ({"x_train": np.zeros((1, 2, 5)), "y_train": np.zeros(1, int), "y_test": np.zeros(12, int)}, "1 item", "2 items or"),
     ],
 )
 def test_bad_npz_is_one_line_that_names_file_key_and_value(tmp_path, changes, key, says):
@@ -87,7 +138,8 @@ def test_bad_npz_is_one_line_that_names_file_key_and_value(tmp_path, changes, ke
         load_task(path)
     message = str(caught.value)
     assert "\n" not in message
-    assert all(part in message for part in (path, key, says, "allowed: ")), message
+    assert all(part in message for part in (path, key, says)), message
+    assert "allowed: " in message or "known: " in message
 
 
 def pickled(path):

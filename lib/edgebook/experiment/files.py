@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from edgebook.experiment.notebook import Notebook
+from edgebook.files import write_text
 from edgebook.measure import columns
 from edgebook.measure.session import Measured
 from edgebook.runtimes.base import Artifact
+from edgebook.tasks.task import Task
 
 
 def settle(artifact: Artifact, row_id: str) -> Artifact:
@@ -25,6 +28,20 @@ def settle(artifact: Artifact, row_id: str) -> Artifact:
     for file in artifact.path.parent.glob(f"{draft}.*"):
         os.replace(file, file.with_name(file.name.replace(draft, f"{row_id}-{digest}", 1)))
     return replace(artifact, path=artifact.path.with_name(f"{row_id}-{digest}{artifact.path.suffix}"))
+
+
+def write_preprocess(artifact: Artifact, task: Task) -> Path:
+    """`<file>.preprocess.json` beside a file: how raw data become its input and what its outputs are, for the device."""
+    path = artifact.path.with_suffix(".preprocess.json")
+    content = {
+        "task": task.name,
+        "kind": task.kind_name,
+        "input_shape": list(task.input_shape),
+        "class_names": list(task.class_names),
+        "preprocess": task.preprocess,
+    }
+    write_text(path, json.dumps(content, indent=1))
+    return path
 
 
 def remove_stale_artifacts(folder: Path, built: list[dict[str, Any]]) -> None:

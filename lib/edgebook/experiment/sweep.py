@@ -121,6 +121,7 @@ def _export(nb: Notebook, target: Target) -> Exported:
         draft = folder / f"draft-{identity['row_id']}"
         artifact = export(network, nb.task, draft, runtime=target.runtime, quant=target.quant, batch_size=target.batch_size)
         artifact = files.settle(artifact, identity["row_id"])
+        files.write_preprocess(artifact, nb.task)
     except Exception as error:  # a file that cannot be made is a row with its reason
         return Exported(target, rows.join(identity, counts, failure_columns(error)), None)
     path = {"artifact": str(artifact.path.relative_to(nb.run_dir))}

@@ -10,6 +10,8 @@ from edgebook.metrics.intervals import paired_difference, wilson
 from edgebook.metrics.metric import Interval, Metric
 from edgebook.metrics.verdicts import SCORE_MARGIN
 
+UNEVEN = 3.0  # times that the largest class is as large as the smallest, from which accuracy alone misleads
+
 
 def per_class(y: np.ndarray, predicted: np.ndarray, n_classes: int) -> dict[str, list[float | None] | float]:
     """`accuracy` and `f1`, one value per class, and `macro_f1`, the mean of f1; y and predicted are class numbers, (n,).
@@ -85,14 +87,21 @@ def majority_share(targets: np.ndarray) -> float:
     return float(np.bincount(targets).max() / len(targets))
 
 
+def unevenness(targets: np.ndarray) -> float:
+    """How many times the most frequent class is as large as the rarest one that is there."""
+    counts = np.bincount(targets)
+    return float(counts.max() / counts[counts > 0].min())
+
+
 def class_details(outputs: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
-    """macro_f1, class_accuracy (one per class), worst_class_accuracy, calibration_error."""
+    """macro_f1, class_accuracy (one per class), worst_class_accuracy, unevenness of the classes, calibration_error."""
     outputs = logits(outputs)
     by_class = per_class(targets, outputs.argmax(1), outputs.shape[1])
     return {
         "macro_f1": by_class["macro_f1"],
         "class_accuracy": by_class["accuracy"],
         "worst_class_accuracy": min((share for share in by_class["accuracy"] if share is not None), default=None),
+        "unevenness": unevenness(targets),
         "calibration_error": expected_calibration_error(outputs, targets),
     }
 

@@ -87,6 +87,16 @@ def mcnemar_exact(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
     return min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
 
 
+def poisson(count: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Exact interval (lo, hi) of the mean of a count of rare events. Source: Garwood 1936, Biometrika 28:437."""
+    from scipy.special import gammaincinv
+
+    if count < 0:
+        raise ValueError(f"count={count}: need 0 or more")
+    tail = (1 - confidence) / 2
+    return (float(gammaincinv(count, tail)) if count else 0.0), float(gammaincinv(count + 1, 1 - tail))
+
+
 def over_seeds(values: Sequence[float], confidence: float = 0.95) -> dict[str, float | int | None]:
     """mean, sd (n - 1 in the denominator), n, and lo, hi of Student's t interval; one seed has sd, lo, hi None.
 

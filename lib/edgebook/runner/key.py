@@ -15,12 +15,14 @@ from edgebook.naming import is_path
 from edgebook.runner.notebook_file import code_cells
 from edgebook.runner.plan import Execution, sources
 from edgebook.source_key import Closure, closure
+from edgebook.user_data import data_digest
 from edgebook.user_source import path_of, user_source
 
 
 def execution_key(folder: Path, execution: Execution, executions: list[Execution]) -> str:
     """sha256 of: parameters, the notebook's code, all source and libraries that it uses, the files that a parameter names
-    (a network with what it imports), devices.yaml and the rows of earlier executions where it reads them.
+    (a network with what it imports, data with all their files), devices.yaml and the rows of earlier executions where it reads
+    them.
 
     folder: of the run. executions: all of the run, in order. Raises BadInput for a file that cannot be read.
     """
@@ -54,11 +56,9 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _file(text: str) -> Any:
-    """What a text stands for when it names a file; null when it names none."""
+    """What a text stands for when it names a network or data; null when it names neither."""
     file = path_of(text)
-    if not file.is_file():
-        return None
-    return user_source(text) if file.suffix == ".py" else sha256(file)
+    return user_source(text) if file.is_file() and file.suffix == ".py" else data_digest(file)
 
 
 def _rows(folder: Path, execution: Execution, executions: list[Execution]) -> dict[str, str | None]:

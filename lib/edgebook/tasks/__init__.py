@@ -1,9 +1,10 @@
-"""Data sets: one file each, with one function that returns a Task. TASKS names them."""
+"""Data sets: one file each, with one function that returns a Task, named in TASKS; the user's own by the form of the data."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgebook.naming import is_path
 from edgebook.registry import pick
 
 if TYPE_CHECKING:
@@ -18,16 +19,15 @@ TASKS = {
     "vibration": "edgebook.tasks.vibration:vibration",
 }
 
-FORMATS = {".npz": "edgebook.tasks.npz:npz"}  # the user's own data, by the extension of the path
-
 
 def load_task(name: str) -> Task:
-    """The Task called `name` in TASKS, or made of the user's own data when `name` is a path with an extension in FORMATS.
+    """The Task called `name` in TASKS, or made of the user's own data when `name` is a path: see `formats`.
 
     Splits are fixed: the same items at every call, whatever the run's seed; global random generators stay as they were.
-    Raises BadInput for an unknown name, for a file that cannot be used, or for data that are not on this machine.
+    Raises BadInput for an unknown name, for data that cannot be used, or that are not on this machine.
     """
-    for extension in FORMATS:
-        if str(name).lower().endswith(extension):
-            return pick(FORMATS, extension, "format")(name)
+    if is_path(name):
+        from edgebook.tasks.formats import load_path
+
+        return load_path(name)
     return pick(TASKS, name, "task")()

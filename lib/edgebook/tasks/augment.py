@@ -37,3 +37,6 @@ def _move(x: torch.Tensor, generator: torch.Generator, *, pixels: int, flip: boo
     padded = F.pad(x, (pixels,) * 4, value=float(x.amin()))
     items, layers = torch.arange(n), torch.arange(channels)
     return padded[items[:, None, None, None], layers[None, :, None, None], rows[:, None, :, None], columns[:, None, None, :]]
+
+
+AUGMENTATIONS = {"shift_flip": shift_flip, "shift": shift, "shift_jitter": shift_jitter}

@@ -1,4 +1,4 @@
-"""The user's own data: arrays in one .npz file, checked when it is loaded."""
+"""The user's own data as arrays in one .npz file, checked when it is loaded."""
 
 from __future__ import annotations
 
@@ -7,53 +7,65 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from edgebook.errors import BadInput
-from edgebook.tasks.splits import split_validation
-from edgebook.tasks.task import Task
+from edgebook.tasks.description import Description
+from edgebook.tasks.items import Items
 
-REQUIRED = ("x_train", "y_train", "x_test", "y_test")
-ALLOWED = (*REQUIRED, "x_val", "y_val", "class_names")
+PARTS = ("train", "val", "test")
+OF_ITEMS = ("x", "y", "groups")  # arrays with one entry for each item: whole, or one for each split
+ALLOWED = (*(f"{name}_{part}" for part in PARTS for name in ("x", "y")), "x", "y", "groups")
+ALLOWED += (*(f"groups_{part}" for part in PARTS), "kind", "class_names")
+Arrays = dict[str, np.ndarray]
 
 
-def npz(path: str | Path) -> Task:
-    """A classification Task from `x_train, y_train, x_test, y_test` and optionally `x_val, y_val, class_names`.
+def read(path: Path, description: Description) -> Items:
+    """Items from `x_train, y_train, x_test, y_test` and optionally `x_val, y_val`, or from `x, y` that are still to be split.
 
-    x is used as given, as float32: (n, features), (n, C, T) or (n, C, H, W). y holds labels 0..classes-1, (n,).
-    Without x_val and y_val a fixed tenth of the training items (5,000 at most) is held out.
-    Raises BadInput, one line that names the file and the key, for anything that cannot be used.
+    x is used as given, as float32: (n, features), (n, C, T) or (n, C, H, W). y: labels (n,), whole numbers or texts; values
+    (n,) or (n, k); classes of pixels (n, H, W). groups: whom each item is from, (n,), whole or for each split. class_names:
+    for labels 0, 1, ... kind: of the task. Raises BadInput, one line that names the file and the key.
     """
-    file = Path(path).expanduser()
-    arrays = _read(file)
-    parts = [part for part in ("train", "val", "test") if f"x_{part}" in arrays]
-    x = {part: _items(file, f"x_{part}", arrays) for part in parts}
-    y = {part: _labels(file, f"y_{part}", arrays, len(x[part])) for part in parts}
-    _same_item_shape(file, x)
-    names = _class_names(file, arrays, y["train"])
-    for part in parts:
-        _in_range(file, f"y_{part}", y[part], len(names))
-    if "val" not in x:
-        if len(x["train"]) < 2:
-            raise _bad(file, "x_train", f"has {len(x['train'])} item", "2 or more, as some are held out for validation")
-        x["train"], y["train"], x["val"], y["val"] = split_validation(x["train"], y["train"])
-    return Task(
-        file.stem,
-        *(split[part] for part in ("train", "val", "test") for split in (x, y)),
-        class_names=names,
-        preprocess={"raw": "items as in the file", "scale": 1.0, "offset": 0.0},
-        licence="the user's own",
-        source=str(file),
+    arrays = _arrays(path)
+    parts = ["", *(f"_{part}" for part in PARTS)]
+    parts = [part for part in parts if f"x{part}" in arrays]
+    x = [_values(path, f"x{part}", arrays) for part in parts]
+    for part, items in zip(parts, x):
+        if items.shape[1:] != x[0].shape[1:]:
+            raise _bad(path, f"x{part}", f"has items of shape {items.shape[1:]}", f"{x[0].shape[1:]}, as in x{parts[0]}")
+    y = [_labels(path, f"y{part}", arrays, len(items)) for part, items in zip(parts, x)]
+    _same_labels(path, parts, y)
+    splits = None if parts == [""] else np.repeat([part[1:] for part in parts], [len(items) for items in x])
+    starts = np.cumsum([0, *(len(items) for items in x)])
+
+    def place(number: int) -> str:
+        part = int(np.searchsorted(starts, number, side="right")) - 1
+        return f"x{parts[part]}[{number - starts[part]}]"
+
+    return Items(
+        np.concatenate(x) if len(x) > 1 else x[0],
+        np.concatenate(y) if len(y) > 1 else y[0],
+        place,
+        "items as in the file",
+        _groups(path, parts, arrays, [len(items) for items in x]),
+        splits,
+        class_names=_class_names(path, arrays),
+        kind=_kind(path, arrays),
     )
+
+
+def _kind(file: Path, arrays: Arrays) -> str:
+    given = arrays.get("kind", np.array(""))
+    if given.ndim or given.dtype.kind != "U":
+        raise _bad(file, "kind", f"has dtype {given.dtype}, shape {given.shape}", "one text")
+    return str(given)
 
 
 def _bad(file: Path, key: str, given: str, allowed: str) -> BadInput:
     return BadInput(f"{file}: {key} {given}; allowed: {allowed}")
 
 
-def _read(file: Path) -> dict[str, np.ndarray]:
-    if not file.is_file():
-        raise BadInput(f"task {file}: no such file; allowed: an .npz with {', '.join(REQUIRED)}")
+def _arrays(file: Path) -> Arrays:
     try:
         with np.load(file, allow_pickle=False) as archive:
             keys = list(archive.keys())
@@ -64,57 +76,64 @@ def _read(file: Path) -> dict[str, np.ndarray]:
     unknown = [key for key in keys if key not in arrays]
     if unknown:  # a mistyped x_val would otherwise be passed over in silence
         raise _bad(file, ", ".join(unknown), "unknown", ", ".join(ALLOWED))
-    needed = REQUIRED + (("x_val", "y_val") if {"x_val", "y_val"} & set(keys) else ())
+    needed = ("x", "y") if "x" in keys else ("x_train", "y_train", "x_test", "y_test")
+    needed += ("x_val", "y_val") if {"x_val", "y_val"} & set(keys) else ()
     missing = [key for key in needed if key not in keys]
     if missing:
         raise _bad(file, ", ".join(missing), "missing", ", ".join(ALLOWED))
+    if "x" in keys and (given := [key for key in keys if key.startswith(("x_", "y_", "groups_"))]):
+        raise _bad(file, ", ".join(given), "stands beside x and y", "either x and y, or x_train, y_train, ...")
     return arrays
 
 
-def _items(file: Path, key: str, arrays: dict[str, np.ndarray]) -> torch.Tensor:
+def _values(file: Path, key: str, arrays: Arrays) -> np.ndarray:
     array = arrays[key]
     if array.dtype.kind not in "biuf":
         raise _bad(file, key, f"has dtype {array.dtype}", "numbers")
     if array.ndim < 2 or array.size == 0:
         raise _bad(file, key, f"has shape {array.shape}", "(n, features), (n, C, T) or (n, C, H, W), not empty")
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf, and is refused below
-        items = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
-    n_bad = int((~torch.isfinite(items)).sum())
-    if n_bad:
-        raise _bad(file, key, f"has {n_bad} values that are NaN or infinite as float32", "finite numbers")
-    return items
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf, and counts as broken
+        return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def _labels(file: Path, key: str, arrays: dict[str, np.ndarray], n: int) -> torch.Tensor:
+def _labels(file: Path, key: str, arrays: Arrays, n: int) -> np.ndarray:
     array = arrays[key]
-    if array.dtype.kind not in "iu":
-        raise _bad(file, key, f"has dtype {array.dtype}", "integers, the labels 0..classes-1")
-    if array.shape != (n,):
+    if array.dtype.kind not in "iufbU":
+        raise _bad(file, key, f"has dtype {array.dtype}", "whole numbers, texts or values")
+    if array.ndim not in (1, 2, 3) or len(array) != n:
         raise _bad(file, key, f"has shape {array.shape}", f"({n},), one label for each item of x{key[1:]}")
-    return torch.from_numpy(array.astype(np.int64))
+    return array
 
 
-def _same_item_shape(file: Path, x: dict[str, torch.Tensor]) -> None:
-    shape = tuple(x["train"].shape[1:])
-    for part, items in x.items():
-        if tuple(items.shape[1:]) != shape:
-            raise _bad(file, f"x_{part}", f"has items of shape {tuple(items.shape[1:])}", f"{shape}, as in x_train")
+def _same_labels(file: Path, parts: list[str], y: list[np.ndarray]) -> None:
+    """Raises BadInput when splits have labels of different kinds: concatenated, numbers would become texts."""
+    for part, labels in zip(parts, y):
+        kinds = {"i": "whole numbers", "u": "whole numbers", "b": "whole numbers", "f": "values", "U": "texts"}
+        first, here = kinds[y[0].dtype.kind], kinds[labels.dtype.kind]
+        if here != first or labels.shape[1:] != y[0].shape[1:]:
+            given = f"has {here} (dtype {labels.dtype}) of shape {labels.shape[1:]}"
+            raise _bad(file, f"y{part}", given, f"{first} of shape {y[0].shape[1:]}, as in y{parts[0]}")
 
 
-def _class_names(file: Path, arrays: dict[str, np.ndarray], y_train: torch.Tensor) -> tuple[str, ...]:
-    if "class_names" in arrays:
-        names = arrays["class_names"]
-        if names.ndim != 1 or names.dtype.kind != "U" or names.size == 0:
-            raise _bad(file, "class_names", f"has dtype {names.dtype}, shape {names.shape}", "(classes,) of strings")
-        return tuple(str(name) for name in names)
-    present = torch.unique(y_train)
-    if present[0] < 0 or present[-1] != len(present) - 1:
-        label = int(present[0] if present[0] < 0 else present[-1])
-        raise _bad(file, "y_train", f"has label {label} among {len(present)} distinct ones", "0..classes-1, each used")
-    return tuple(str(label) for label in range(len(present)))
+def _groups(file: Path, parts: list[str], arrays: Arrays, sizes: list[int]) -> np.ndarray | None:
+    given = [f"groups{part}" for part in parts if f"groups{part}" in arrays]
+    whole = "groups" in arrays and parts != [""]
+    if whole or not given:
+        given, sizes = (["groups"], [sum(sizes)]) if whole else ([], [])
+    elif len(given) < len(parts):
+        raise _bad(file, ", ".join(given), "given for a part of the splits", f"groups for each of {', '.join(parts)}")
+    for key, n in zip(given, sizes):
+        if arrays[key].shape != (n,) or arrays[key].dtype.kind not in "iubU":
+            raise _bad(file, key, f"has dtype {arrays[key].dtype}, shape {arrays[key].shape}", f"({n},) texts or whole numbers")
+    return np.concatenate([arrays[key].astype(str) for key in given]) if given else None
 
 
-def _in_range(file: Path, key: str, y: torch.Tensor, n_classes: int) -> None:
-    outside = y[(y < 0) | (y >= n_classes)]
-    if len(outside):
-        raise _bad(file, key, f"has label {int(outside[0])}", f"0..{n_classes - 1}, for {n_classes} classes")
+def _class_names(file: Path, arrays: Arrays) -> tuple[str, ...]:
+    if "class_names" not in arrays:
+        return ()
+    names = arrays["class_names"]
+    if names.ndim != 1 or names.dtype.kind != "U" or names.size == 0:
+        raise _bad(file, "class_names", f"has dtype {names.dtype}, shape {names.shape}", "(classes,) of strings")
+    if len(set(names.tolist())) < len(names):
+        raise _bad(file, "class_names", "names a class twice", "different names")
+    return tuple(names.tolist())

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from edgebook.tasks.task import draw_items
+from edgebook.errors import BadInput
+from edgebook.tasks.task import SPLITS, draw_items
 
 SPLIT_SEED = 20260101  # not the run's: seeds would otherwise compare models on different items
+MOST_VALIDATION = 5000  # items that are held out where nothing says otherwise
+N_STRATA = 5  # parts of equal size that values are cut into, so that groups are drawn evenly over them
 
 
 def stratified_mask(y: Tensor, n: int, *, seed: int = SPLIT_SEED) -> Tensor:
@@ -27,8 +31,50 @@ def stratified_mask(y: Tensor, n: int, *, seed: int = SPLIT_SEED) -> Tensor:
 
 
 def split_validation(
-    x: Tensor, y: Tensor, *, fraction: float = 0.1, at_most: int = 5000
+    x: Tensor, y: Tensor, *, fraction: float = 0.1, at_most: int = MOST_VALIDATION
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """x_train, y_train, x_val, y_val: `fraction` of the items (one at least, `at_most`) held out, order kept."""
     mask = stratified_mask(y, max(1, min(at_most, round(len(y) * fraction))))
     return x[~mask], y[~mask], x[mask], y[mask]
+
+
+def group_mask(y: Tensor, groups: np.ndarray, share: float) -> Tensor:
+    """A bool mask (len(y),) with about `share` of the items set: whole groups, with the targets spread as evenly as they allow.
+
+    Source: scikit-learn, StratifiedGroupKFold; the first of its folds.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    n_folds = int(np.clip(round(1 / share), 2, len(np.unique(groups))))
+    folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=SPLIT_SEED)
+    chosen = next(iter(folds.split(np.zeros(len(y)), _strata(y), groups)))[1]
+    mask = torch.zeros(len(y), dtype=torch.bool)
+    mask[torch.from_numpy(chosen)] = True
+    return mask
+
+
+def carve(y: Tensor, share: float, *, groups: np.ndarray | None = None, at_most: int | None = None) -> Tensor:
+    """The items to hold out, bool (len(y),): a share of them, or whole groups. One item, or one group, stays in any case."""
+    if groups is not None:
+        return group_mask(y, groups, share)
+    n = min(max(1, round(len(y) * share)), len(y) - 1, len(y) if at_most is None else at_most)
+    return stratified_mask(y, n)
+
+
+def check_groups(splits: np.ndarray, groups: np.ndarray, where: str) -> None:
+    """Raises BadInput for a group that is in two splits, which would test on what was trained on. splits: texts (n,)."""
+    order = np.argsort(groups, kind="stable")
+    ordered, parts = groups[order], splits[order]
+    shared = np.flatnonzero((ordered[1:] == ordered[:-1]) & (parts[1:] != parts[:-1]))
+    if len(shared):
+        first = shared[0]
+        given = f"group {ordered[first]!s} is in {parts[first]} and in {parts[first + 1]}"
+        raise BadInput(f"{where}: {given}; allowed: each group in one of {', '.join(SPLITS)}")
+
+
+def _strata(y: Tensor) -> np.ndarray:
+    """Classes as they are; values by the part of equal size that they lie in."""
+    if not y.is_floating_point() and y.ndim == 1:
+        return y.numpy()
+    order = y.flatten(1).double().mean(1).numpy() if y.ndim > 1 else y.numpy()
+    return np.argsort(np.argsort(order)) * N_STRATA // len(order)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from edgebook.metrics import METRICS, Metric
+from edgebook.metrics.alarms import alarms
 from edgebook.tasks.kinds import KINDS, Kind
 
 SPLITS = ("train", "val", "test")
@@ -38,16 +40,27 @@ class Task:
     preprocess: dict = field(default_factory=dict)  # raw -> x as data (scale, offset), so that it can travel with a file
     licence: str = "unknown"
     source: str = "unknown"
+    groups: dict[str, np.ndarray] = field(default_factory=dict)  # split -> whom each item is from, (n,), where that is known
+    class_weights: tuple[float, ...] = ()  # of each class in the loss; all the same when empty
+    item_seconds: float | None = None  # duration of an item, where items are windows of a stream
+    background: tuple[int, ...] = ()  # classes that are no event; with item_seconds, alarms and misses per hour are counted
+    description: dict = field(default_factory=dict)  # how the user's own files were read, as a description file has it
+    notes: tuple[str, ...] = ()  # what was left out or assumed, in sentences
 
     @property
     def kind(self) -> Kind:
-        """What the outputs mean: loss, predictions, metric."""
-        return KINDS[self.kind_name]
+        """What the outputs mean: loss (with the class weights of this task), predictions, metric."""
+        kind = KINDS[self.kind_name]
+        return replace(kind, loss=partial(kind.loss, class_weights=self.class_weights)) if self.class_weights else kind
 
     @property
     def metric(self) -> Metric:
-        """What a score is on this task."""
-        return METRICS[self.metric_name or self.kind.metric]
+        """What a score is on this task, and what is told beside it."""
+        metric = METRICS[self.metric_name or self.kind.metric]
+        if not (self.background and self.item_seconds):
+            return metric
+        rates = partial(alarms, background=self.background, seconds=self.item_seconds)
+        return replace(metric, details=lambda outputs, y: {**metric.details(outputs, y), **rates(outputs, y)})
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -61,8 +74,9 @@ class Task:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over kind, metric and all six tensors: two tasks with the same data have the same one."""
-        digest = hashlib.sha256(f"{self.kind_name} {self.metric.name}".encode())
+        """sha256 over kind, metric, class weights and all six tensors: two tasks with the same data have the same one."""
+        weights = f" {self.class_weights}" if self.class_weights else ""
+        digest = hashlib.sha256(f"{self.kind_name} {self.metric.name}{weights}".encode())
         for tensor in (self.x_train, self.y_train, self.x_val, self.y_val, self.x_test, self.y_test):
             digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
             digest.update(tensor.contiguous().numpy().tobytes())

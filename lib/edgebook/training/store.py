@@ -23,11 +23,13 @@ from torch import nn
 
 from edgebook import files
 from edgebook.errors import BadInput
+from edgebook.metrics import METRICS
 from edgebook.models import MODELS, WRAPPERS, rebuild
 from edgebook.models.structure import describe
 from edgebook.naming import is_path
 from edgebook.paths import store_dir
 from edgebook.source_key import closure
+from edgebook.tasks.kinds import KINDS
 from edgebook.tasks.task import Task
 from edgebook.training.loop import seed_all
 from edgebook.training.recipe import Recipe
@@ -172,7 +174,7 @@ def _methods(task: Task, arguments: dict[str, Any]) -> list[Any]:
     """What techniques call through the task. Its augmentation counts unless no recipe uses it."""
     recipes = [value for value in _inner(arguments) if isinstance(value, Recipe)]
     augments = task.augment is not None and (not recipes or any(recipe.augment for recipe in recipes))
-    return [task.kind, task.metric, *([task.augment] if augments else [])]
+    return [KINDS[task.kind_name], METRICS[task.metric.name], *([task.augment] if augments else [])]
 
 
 def network_code(*networks: nn.Module) -> list[str]:

@@ -4,7 +4,8 @@ from edgebook.report.plots.bars import bars
 from edgebook.report.plots.boards import boards
 from edgebook.report.plots.confusion import confusion
 from edgebook.report.plots.front import front
+from edgebook.report.plots.items import items
 from edgebook.report.plots.learning_curve import learning_curve
 from edgebook.report.plots.sweep import sweep
 
-__all__ = ["bars", "boards", "confusion", "front", "learning_curve", "sweep"]
+__all__ = ["bars", "boards", "confusion", "front", "items", "learning_curve", "sweep"]

@@ -30,4 +30,5 @@ ANOMALY = Kind(
     agreement=reproduced_variance,
     n_outputs=lambda class_names, x, y: x[0].numel(),
     has_classes=False,
+    targets="normal",
 )

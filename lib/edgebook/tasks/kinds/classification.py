@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -10,9 +11,15 @@ from edgebook.metrics.confusion import predicted_class
 from edgebook.tasks.kinds.kind import Kind
 
 
-def cross_entropy(outputs: Tensor, x: Tensor, y: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Cross entropy of logits (n, classes) with y (n,), or of (n, classes, H, W) with one class per pixel, y (n, H, W)."""
-    return F.cross_entropy(outputs, y, label_smoothing=label_smoothing)
+def cross_entropy(
+    outputs: Tensor, x: Tensor, y: Tensor, label_smoothing: float = 0.0, class_weights: tuple[float, ...] = ()
+) -> Tensor:
+    """Cross entropy of logits (n, classes) with y (n,), or of (n, classes, H, W) with one class per pixel, y (n, H, W).
+
+    With class weights: the mean over items that count as much as the weight of their class.
+    """
+    weight = torch.tensor(class_weights, device=outputs.device, dtype=outputs.dtype) if class_weights else None
+    return F.cross_entropy(outputs, y, weight=weight, label_smoothing=label_smoothing)
 
 
 def softened_divergence(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
@@ -43,4 +50,5 @@ CLASSIFICATION = Kind(
     predict=largest_class,
     agreement=same_class,
     n_outputs=lambda class_names, x, y: len(class_names),
+    other_metrics=("balanced_accuracy", "macro_f1"),
 )

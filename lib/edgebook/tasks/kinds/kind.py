@@ -17,7 +17,8 @@ class Kind:
     soft_loss: how far a student's outputs are from its teacher's, a mean like the loss and in its unit; also the divergence by
     which compression is judged before any score. A kind without classes ignores label smoothing and temperature.
     predict: outputs -> what samples keep as the prediction of each item. agreement: how alike a network or file and a
-    reference compute the same items, in [0, 1]; 1 for equal outputs.
+    reference compute the same items, in [0, 1]; 1 for equal outputs. targets: what the labels of the user's own data become,
+    one of `tasks.labels.TARGETS`. other_metrics: those that a task of this kind may name instead.
     """
 
     name: str
@@ -28,3 +29,10 @@ class Kind:
     agreement: Callable[[np.ndarray, np.ndarray], float]  # (outputs, reference outputs)
     n_outputs: Callable[[tuple[str, ...], Tensor, Tensor], int]  # (class names, x, y)
     has_classes: bool = True
+    targets: str = "classes"
+    other_metrics: tuple[str, ...] = ()
+
+    @property
+    def all_metrics(self) -> tuple[str, ...]:
+        """The default metric, then the others."""
+        return self.metric, *self.other_metrics

@@ -46,4 +46,5 @@ REGRESSION = Kind(
     agreement=reproduced_variance,
     n_outputs=lambda class_names, x, y: y[0].numel(),
     has_classes=False,
+    targets="values",
 )
