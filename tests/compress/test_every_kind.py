@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from edgebook.compress.controls import train_from_scratch
+from edgebook.compress.distill.outputs import distill
 from edgebook.compress.prune import IMPORTANCES
 from edgebook.compress.prune.channels import prune, prune_in_steps
 from edgebook.compress.prune.importance import has_batch_norm
@@ -86,6 +87,18 @@ def test_what_follows_from_scores_and_losses(case):
     ratios = ratios_for_macs(net, task, scanned=scanned, macs_ratio=0.3)
     assert set(ratios) == {row["asked"]["layer"] for row in scanned}
     assert len(train_from_scratch(tuned, task, RECIPE).history) == RECIPE.epochs
+
+
+def test_distillation(case):
+    """With all weight on the teacher a student comes nearer to its outputs, and a deaf one stays where labels lead."""
+    task, net = case
+    torch.manual_seed(1)
+    student = (per_pixel if task.kind.name == "segmentation" else dense)(task.n_outputs).eval()
+    taught = distill(student, task, RECIPE, teacher=net, soft_weight=1.0)
+    before, after = (task.kind.soft_loss(infer(m, task.x_val), infer(net, task.x_val), 4.0) for m in (student, taught))
+    assert after < before
+    with_outputs = distill(student, task, RECIPE, teacher=infer(net, task.x_train), soft_weight=1.0)
+    torch.testing.assert_close(infer(with_outputs, task.x_val), infer(taught, task.x_val))
 
 
 def test_sparsity(case):

@@ -13,7 +13,7 @@ from edgebook.models import MODELS, build_model, rebuild
 
 IMAGES = ((1, 28, 28), (1, 8, 8), (3, 32, 32))
 SEQUENCES = ((1, 40), (3, 20))
-ON_IMAGES = ("ds_cnn", "lightweight_cnn", "mobilenet_v2", "resnet8", "squeezenet")
+ON_IMAGES = ("ds_cnn", "edge_cnn", "lightweight_cnn", "mobilenet_v2", "resnet8", "squeezenet")
 ON_BOTH = ("gru", "lstm", "mlp")
 ONE_OUTPUT_PER_CLASS = (
     [(name, shape) for name in ON_IMAGES for shape in IMAGES]
@@ -51,6 +51,14 @@ def test_every_model_is_covered_here():
         ("lightweight_cnn", (1, 28, 28), 10, {}, 1_199_882),  # published, Keras mnist_cnn
         ("resnet8", (3, 32, 32), 10, {}, 78_666 - 480 - 240),  # MLPerf Tiny less running statistics, spare biases
         ("ds_cnn", (1, 49, 10), 12, {"stem_kernel": (10, 4), "stem_stride": 2}, 24_908 - 1_152 - 576),  # likewise
+        ("edge_cnn", (1, 28, 28), 10, {}, 9 * (8 + 8 * 16 + 16 * 24 + 24 * 32) + 2 * (8 + 16 + 24 + 32) + 330),
+        (
+            "edge_cnn",
+            (1, 28, 28),
+            10,
+            {"widths": (8, 16, 16), "strides": (2, 2, 1), "block": "separable", "kernel": 5},
+            (25 + 2) * 8 + (9 + 2 + 16) * 8 + 2 * 16 + (9 + 2 + 16) * 16 + 2 * 16 + 170,
+        ),
         ("mobilenet_v2", (3, 224, 224), 1000, {}, 3_504_872),  # published
         ("mobilenet_v2", (3, 224, 224), 1000, {"width": 0.5}, 1_968_680),  # published
         ("squeezenet", (3, 224, 224), 1000, {}, 1_235_496),  # published
@@ -215,6 +223,12 @@ def test_runs_after_half_the_channels_are_cut(name):
         ("lightweight_cnn", (1, 5, 5), {}, ("lightweight_cnn", "(1, 5, 5)", "6 x 6")),
         ("lightweight_cnn", (1, 8, 8), {"hidden": 0}, ("lightweight_cnn", "hidden", "0")),
         ("ds_cnn", (1, 8, 8), {"width": 1.5}, ("ds_cnn", "width", "1.5")),
+        ("edge_cnn", (1, 40), {}, ("edge_cnn", "(1, 40)", "channels, height, width")),
+        ("edge_cnn", (1, 6, 6), {}, ("edge_cnn", "(1, 6, 6)", "(2, 1, 2, 1)", "no pixel")),
+        ("edge_cnn", (1, 8, 8), {"widths": (8, 12), "strides": (1, 1)}, ("edge_cnn", "widths", "[8, 12]", "multiples of 8")),
+        ("edge_cnn", (1, 8, 8), {"strides": (1, 1)}, ("edge_cnn", "strides", "(1, 1)", "4 whole numbers")),
+        ("edge_cnn", (1, 8, 8), {"block": "fire"}, ("edge_cnn", "'fire'", "plain, residual, separable")),
+        ("edge_cnn", (1, 8, 8), {"kernel": 7}, ("edge_cnn", "kernel", "7", "3, 5")),
         ("mobilenet_v2", (1, 8, 8), {"width": "wide"}, ("mobilenet_v2", "width", "'wide'")),
         ("mobilenet_v2", (1, 8, 8), {"small": 1}, ("mobilenet_v2", "small", "1")),
         ("squeezenet", (3, 8, 8), {"small": False}, ("squeezenet", "(3, 8, 8)", "31 x 31")),
@@ -235,6 +249,23 @@ def test_bad_input_is_one_line_that_names_it(name, input_shape, shape, says):
     message = str(caught.value)
     assert "\n" not in message
     assert all(word in message for word in says), message
+
+
+@pytest.mark.parametrize("block", ["plain", "residual", "separable"])
+def test_every_block_of_edge_cnn_runs_and_keeps_multiples_of_8(block):
+    net = build_model("edge_cnn", (1, 28, 28), 10, widths=(8, 16, 16), strides=(2, 2, 1), block=block, kernel=5).eval()
+    convolutions = [module for module in net.modules() if isinstance(module, torch.nn.Conv2d)]
+    assert all(layer.out_channels % 8 == 0 for layer in convolutions)
+    assert [tuple(layer.padding) for layer in convolutions if layer.stride == (2, 2)] == [(0, 0), (0, 0)]
+    assert net(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+
+
+def test_a_residual_block_of_edge_cnn_adds_its_input():
+    """With its batch norm at zero the block is ReLU, which changes nothing after a ReLU."""
+    shapes = {"widths": (8, 8), "strides": (2, 1), "block": "residual"}
+    net, x = build_model("edge_cnn", (1, 9, 9), 3, **shapes).eval(), torch.randn(2, 1, 9, 9)
+    torch.nn.init.zeros_(net.features[1].conv[1].weight)
+    assert torch.equal(net.features(x), net.features[0](x))
 
 
 @pytest.mark.parametrize("n_outputs", [0, 2.0, True, "3"])

@@ -9,9 +9,11 @@ import torch.nn.functional as F
 
 from edgebook.errors import BadInput
 from edgebook.models import build_model
-from edgebook.training.finetune import finetune, loss_with_teacher
+from edgebook.training.finetune import finetune
 from edgebook.training.loop import seed_all, train
+from edgebook.training.losses import soft_loss
 from edgebook.training.recipe import Recipe, recipe_from
+from edgebook.training.teacher import with_teacher
 
 RECIPE = Recipe(epochs=1, batch_size=200, lr=0.003, label_smoothing=0.1, device="cpu")
 
@@ -26,12 +28,15 @@ def test_the_loss_is_the_weighted_sum_of_both(net, mnist1d, soft_weight):
     seed_all(0)
     student = build_model("conv1d", mnist1d.input_shape, mnist1d.n_outputs).eval()
     x, y = mnist1d.x_train[:50], mnist1d.y_train[:50]
-    loss = loss_with_teacher(net, mnist1d, RECIPE, soft_weight=soft_weight, temperature=2.0)
+    arguments = {"teacher": net, "soft": soft_loss(mnist1d.kind, 2.0), "soft_weight": soft_weight}
+    taught, loss = with_teacher(mnist1d, RECIPE, **arguments)
     with torch.no_grad():
         outputs, teacher = student(x), net.eval()(x)
     soft = 4 * F.kl_div(F.log_softmax(outputs / 2, 1), F.softmax(teacher / 2, 1), reduction="batchmean")
     hard = F.cross_entropy(outputs, y, label_smoothing=0.1)
-    assert float(loss(student, x, y, 0).detach()) == pytest.approx(float(soft_weight * soft + (1 - soft_weight) * hard), rel=1e-5)
+    assert float(loss(student, x, taught.y_train[:50], 0).detach()) == pytest.approx(
+        float(soft_weight * soft + (1 - soft_weight) * hard), rel=1e-5
+    )
 
 
 def test_the_teacher_is_neither_changed_nor_given_a_gradient(net, mnist1d):

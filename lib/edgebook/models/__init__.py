@@ -25,6 +25,7 @@ MODELS = {
     "autoencoder": "edgebook.models.autoencoder:autoencoder",
     "conv1d": "edgebook.models.cnn:conv1d",
     "ds_cnn": "edgebook.models.ds_cnn:ds_cnn",
+    "edge_cnn": "edgebook.models.edge_cnn:edge_cnn",
     "gru": "edgebook.models.recurrent:gru",
     "lightweight_cnn": "edgebook.models.cnn:lightweight_cnn",
     "lstm": "edgebook.models.recurrent:lstm",

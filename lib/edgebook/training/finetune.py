@@ -6,9 +6,10 @@ from torch import nn
 
 from edgebook.errors import BadInput
 from edgebook.tasks.task import Task
-from edgebook.training.loop import Hook, pick_device, train
-from edgebook.training.losses import Loss, taught_loss
+from edgebook.training.loop import Hook, train
+from edgebook.training.losses import soft_loss
 from edgebook.training.recipe import Recipe
+from edgebook.training.teacher import Teacher, with_teacher
 
 
 def finetune(
@@ -16,7 +17,7 @@ def finetune(
     task: Task,
     recipe: Recipe,
     *,
-    teacher: nn.Module | None = None,
+    teacher: Teacher | None = None,
     soft_weight: float = 0.0,
     temperature: float = 4.0,
     before_step: Hook | None = None,
@@ -25,22 +26,13 @@ def finetune(
 ) -> nn.Module:
     """A trained copy; with a `soft_weight` above 0 the outputs of the teacher get that share of the loss.
 
-    The other arguments are those of `train`. Raises BadInput for a soft_weight without a teacher.
+    The other arguments are those of `train`. Raises BadInput for a soft_weight without a teacher, a temperature of 0 or
+    less, and as `with_teacher` does.
     """
-    loss = loss_with_teacher(teacher, task, recipe, soft_weight=soft_weight, temperature=temperature)
-    return train(model, task, recipe, loss=loss, before_step=before_step, after_step=after_step, keep=keep)
-
-
-def loss_with_teacher(
-    teacher: nn.Module | None, task: Task, recipe: Recipe, *, soft_weight: float, temperature: float = 4.0
-) -> Loss | None:
-    """The loss that listens to a teacher, or None (the loss on labels alone) for a soft_weight of 0.
-
-    Raises BadInput for a soft_weight without a teacher.
-    """
-    if not soft_weight:
-        return None
-    if teacher is None:
+    loss = None
+    if soft_weight and teacher is None:
         raise BadInput(f"soft_weight = {soft_weight} needs a teacher")
-    device = pick_device(recipe.device)
-    return taught_loss(teacher, task.kind, recipe, soft_weight=soft_weight, temperature=temperature, device=device)
+    if soft_weight:
+        soft = soft_loss(task.kind, temperature)
+        task, loss = with_teacher(task, recipe, teacher=teacher, soft=soft, soft_weight=soft_weight)
+    return train(model, task, recipe, loss=loss, before_step=before_step, after_step=after_step, keep=keep)

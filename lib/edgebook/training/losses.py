@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 
 from edgebook.errors import BadInput
@@ -13,6 +11,7 @@ from edgebook.tasks.kinds import Kind
 from edgebook.training.recipe import Recipe
 
 Loss = Callable[[nn.Module, Tensor, Tensor, int], Tensor]
+SoftLoss = Callable[[Tensor, Tensor, Tensor], Tensor]  # (student outputs, teacher outputs, labels) -> scalar
 
 
 def hard_loss(kind: Kind, recipe: Recipe) -> Loss:
@@ -20,25 +19,29 @@ def hard_loss(kind: Kind, recipe: Recipe) -> Loss:
     return lambda model, x, y, step: kind.loss(model(x), x, y, recipe.label_smoothing)
 
 
-def taught_loss(
-    teacher: nn.Module, kind: Kind, recipe: Recipe, *, soft_weight: float, temperature: float = 4.0, device: torch.device
-) -> Loss:
-    """soft_weight * (the kind's soft loss to the teacher's outputs) + (1 - soft_weight) * (its loss on the labels).
+def soft_loss(kind: Kind, temperature: float) -> SoftLoss:
+    """The kind's soft loss; labels are not used. Raises BadInput for a temperature of 0 or less.
 
-    The teacher is copied to the device, and no gradient reaches it. Raises BadInput for a temperature of 0 or less, or a
-    weight outside [0, 1]. Source: Hinton et al. 2015, section 2.
+    Source: Hinton et al. 2015, Distilling the knowledge in a neural network, section 2.
     """
     if temperature <= 0:
         raise BadInput(f"temperature = {temperature}; allowed: > 0")
+    return lambda outputs, targets, y: kind.soft_loss(outputs, targets, temperature)
+
+
+def taught_loss(kind: Kind, recipe: Recipe, soft: SoftLoss, soft_weight: float) -> Callable[..., Tensor]:
+    """(outputs, targets, x, y) -> soft_weight * soft(outputs, targets, y) + (1 - soft_weight) * (the loss on the labels).
+
+    Raises BadInput for a weight outside [0, 1]; the loss raises it for outputs and targets of different shapes.
+    """
     if not 0 <= soft_weight <= 1:
         raise BadInput(f"soft_weight = {soft_weight}; allowed: 0 to 1")
-    teacher = copy.deepcopy(teacher).eval().to(device)
 
-    def loss(model: nn.Module, x: Tensor, y: Tensor, step: int) -> Tensor:
-        outputs = model(x)
-        with torch.no_grad():
-            targets = teacher(x)
-        soft = kind.soft_loss(outputs, targets, temperature)
-        return soft_weight * soft + (1 - soft_weight) * kind.loss(outputs, x, y, recipe.label_smoothing)
+    def loss(outputs: Tensor, targets: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        if outputs.shape != targets.shape:
+            shapes = f"outputs of shape {tuple(targets.shape[1:])}; allowed: {tuple(outputs.shape[1:])}, as the student's"
+            raise BadInput(f"teacher: {shapes}")
+        hard = kind.loss(outputs, x, y, recipe.label_smoothing)
+        return soft_weight * soft(outputs, targets, y) + (1 - soft_weight) * hard
 
     return loss

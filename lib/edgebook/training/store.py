@@ -1,4 +1,4 @@
-"""Trained and compressed networks, kept by everything that decides them: the same question is answered once.
+"""Trained and compressed networks, and tensors, kept by everything that decides them: the same question is answered once.
 
 One entry is one file: a line with the format and the sha256 of the rest, then plain data written by `torch.save`: what
 rebuilds the network (`models.rebuild`) and its state dict. Loading runs no code that an entry names.
@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 from filelock import FileLock
-from torch import nn
+from torch import Tensor, nn
 
 from edgebook import files
 from edgebook.errors import BadInput
@@ -33,7 +33,7 @@ from edgebook.tasks.kinds import KINDS
 from edgebook.tasks.task import Task
 from edgebook.training.loop import seed_all
 from edgebook.training.recipe import Recipe
-from edgebook.training.weights import weights_hash
+from edgebook.training.weights import tensor_hash, weights_hash
 from edgebook.user_source import user_source
 
 FORMAT = b"edgebook network 2"
@@ -46,10 +46,31 @@ class Unreadable(BadInput):
 def cached(fn: Callable[..., nn.Module], model: nn.Module, task: Task, *args: Any, **kwargs: Any) -> nn.Module:
     """`fn(model, task, *args, **kwargs)`, or the stored result of the same call; `.key` names it, `.seconds` is what it cost.
 
-    The arguments are plain data, recipes or networks. Random numbers are seeded from the key, so that order and resuming
+    The arguments are plain data, recipes, tensors or networks. Random numbers are seeded from the key, so that order and resuming
     change nothing. Raises BadInput for other arguments, and when a result that is not there yet could not be written.
     """
     key = cache_key(fn, model, task, *args, **kwargs)
+
+    def make() -> dict[str, Any]:
+        result, seconds = _called(key, fn, model, task, args, kwargs)
+        return _content(result, history=getattr(result, "history", []), key=key, seconds=seconds)
+
+    return _model(_stored(key, make))
+
+
+def cached_tensor(fn: Callable[..., Tensor], model: nn.Module, task: Task, *args: Any, **kwargs: Any) -> Tensor:
+    """The same for a function that returns one tensor, such as a teacher's outputs."""
+    key = cache_key(fn, model, task, *args, **kwargs)
+
+    def make() -> dict[str, Any]:
+        tensor, seconds = _called(key, fn, model, task, args, kwargs)
+        return {"tensor": tensor, "key": key, "seconds": seconds}
+
+    return _stored(key, make)["tensor"]
+
+
+def _stored(key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The entry of a key, made where there is none."""
     path = entry_path(key)
     stored = _read(path)
     if stored is None:
@@ -58,17 +79,18 @@ def cached(fn: Callable[..., nn.Module], model: nn.Module, task: Task, *args: An
         with lock:  # two notebooks at once need the same baseline: one trains it
             stored = _read(path)
             if stored is None:
-                _make(path, key, fn, model, task, args, kwargs)
+                write(path, make())
                 stored = read(path)
             Path(lock.lock_file).unlink(missing_ok=True)
-    return _model(stored)
+    return stored
 
 
-def _make(path: Path, key: str, fn: Callable[..., nn.Module], model: nn.Module, task: Task, args: tuple, kwargs: dict) -> None:
+def _called(key: str, fn: Callable[..., Any], model: nn.Module, task: Task, args: tuple, kwargs: dict) -> tuple[Any, float]:
+    """What the function returns, and the seconds that it took."""
     seed_all(int(key[:8], 16))
     started = time.perf_counter()
     result = fn(model, task, *args, **kwargs)
-    save(result, path, history=getattr(result, "history", []), key=key, seconds=time.perf_counter() - started)
+    return result, time.perf_counter() - started
 
 
 def entry_path(key: str) -> Path:
@@ -78,8 +100,17 @@ def entry_path(key: str) -> Path:
 
 def save(model: nn.Module, path: Path, **more: Any) -> None:
     """Write a network that has a `.spec` as one file, whole or not at all; `more` is plain data."""
+    write(path, _content(model, **more))
+
+
+def _content(model: nn.Module, **more: Any) -> dict[str, Any]:
+    return {"spec": model.spec, "structure": describe(model), "state": model.state_dict(), **more}
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Write plain data and tensors as one file with its checksum, whole or not at all."""
     buffer = io.BytesIO()
-    torch.save({"spec": model.spec, "structure": describe(model), "state": model.state_dict(), **more}, buffer)
+    torch.save(content, buffer)
     files.write_sealed(path, FORMAT, buffer.getvalue())
 
 
@@ -123,7 +154,7 @@ def _model(entry: dict[str, Any]) -> nn.Module:
 def cache_key(fn: Callable[..., nn.Module], model: nn.Module, task: Task, *args: Any, **kwargs: Any) -> str:
     """What decides the result: code and libraries, arguments, the networks that go in, the data, the arithmetic.
 
-    Raises BadInput for arguments that are neither plain data nor recipes nor networks.
+    Raises BadInput for arguments that are none of plain data, recipes, tensors and networks.
     """
     given = inspect.signature(fn).bind(model, task, *args, **kwargs).arguments
     arguments = dict(list(given.items())[2:])
@@ -148,6 +179,8 @@ def _plain(where: str, value: Any) -> Any:
     """An argument as JSON has it; a network by its hash."""
     if isinstance(value, nn.Module):
         return {"network": weights_hash(value)}
+    if isinstance(value, Tensor):
+        return {"tensor": tensor_hash(value)}
     if isinstance(value, Recipe):
         return {"recipe": asdict(value)}
     if isinstance(value, dict):
@@ -156,7 +189,9 @@ def _plain(where: str, value: Any) -> Any:
         return [_plain(where, inner) for inner in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise BadInput(f"{where} = {value!r:.80}: allowed: plain data, a Recipe or a network, so that the result can be stored")
+    raise BadInput(
+        f"{where} = {value!r:.80}: allowed: plain data, a Recipe, a tensor or a network, so that the result can be stored"
+    )
 
 
 def _inner(value: Any) -> Iterator[Any]:

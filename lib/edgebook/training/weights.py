@@ -29,8 +29,20 @@ def weights_hash(model: nn.Module) -> str:
     for name, tensor in _tensors(model):
         first = numbers.setdefault(id(tensor), len(numbers))
         _add(digest, "tensor", name, str(tensor.dtype), list(tensor.shape), tensor.requires_grad, first)
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        digest.update(_bytes(tensor))
     return digest.hexdigest()
+
+
+def tensor_hash(tensor: torch.Tensor) -> str:
+    """sha256 of a tensor's type, shape and bytes."""
+    digest = hashlib.sha256()
+    _add(digest, "tensor", str(tensor.dtype), list(tensor.shape))
+    digest.update(_bytes(tensor))
+    return digest.hexdigest()
+
+
+def _bytes(tensor: torch.Tensor) -> bytes:
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def _tensors(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:

@@ -17,6 +17,7 @@ from edgebook.registry import pick
 from edgebook.tasks.task import Task
 from edgebook.training.finetune import finetune
 from edgebook.training.recipe import Recipe
+from edgebook.training.teacher import Teacher
 
 FLOAT, MOST_BITS = 32, 8
 MOST_LEVELS = 2**MOST_BITS
@@ -62,7 +63,7 @@ def clusters(model: nn.Module) -> Clusters:
 
 
 def finetune_codebook(
-    model: nn.Module, task: Task, recipe: Recipe, *, teacher: nn.Module | None = None, soft_weight: float = 0.0
+    model: nn.Module, task: Task, recipe: Recipe, *, teacher: Teacher | None = None, soft_weight: float = 0.0
 ) -> nn.Module:
     """The model with its centres, and all that is not shared, trained; each weight keeps its centre.
 
@@ -102,8 +103,9 @@ def finetune_levels(
     *,
     bits: int,
     levels: str,
-    teacher: nn.Module | None = None,
+    teacher: Teacher | None = None,
     soft_weight: float = 0.0,
+    temperature: float = 4.0,
 ) -> nn.Module:
     """The model trained with every weight rounded at every step to levels that follow the weights, so that a weight may
     change its level: log2, linear, or the centres of k-means.
@@ -115,4 +117,5 @@ def finetune_levels(
         raise BadInput(f"bits = {bits}; allowed: 2 to 8")
     rule: Levels = pick(LEVELS, levels, "levels")
     rounding = {name: partial(rule.in_training, bits=bits) for name in weight_names(model)}
-    return train_rounded(model, task, recipe, rounding=rounding, teacher=teacher, soft_weight=soft_weight)
+    soft = {"teacher": teacher, "soft_weight": soft_weight, "temperature": temperature}
+    return train_rounded(model, task, recipe, rounding=rounding, **soft)

@@ -12,6 +12,7 @@ from edgebook.models.fake_quantized import prepare
 from edgebook.tasks.task import Task
 from edgebook.training.finetune import finetune
 from edgebook.training.recipe import Recipe
+from edgebook.training.teacher import Teacher
 
 
 def qat(
@@ -19,7 +20,7 @@ def qat(
     task: Task,
     recipe: Recipe,
     *,
-    teacher: nn.Module | None = None,
+    teacher: Teacher | None = None,
     soft_weight: float = 0.0,
     temperature: float = 4.0,
     freeze_at: float = 0.75,

@@ -11,6 +11,7 @@ from torch.nn.utils import parametrize
 from edgebook.tasks.task import Task
 from edgebook.training.finetune import finetune
 from edgebook.training.recipe import Recipe
+from edgebook.training.teacher import Teacher
 
 Rounding = Callable[[Tensor], Tensor]
 
@@ -33,17 +34,18 @@ def train_rounded(
     recipe: Recipe,
     *,
     rounding: dict[str, Rounding],
-    teacher: nn.Module | None = None,
+    teacher: Teacher | None = None,
     soft_weight: float = 0.0,
+    temperature: float = 4.0,
 ) -> nn.Module:
     """A trained copy whose named weights are rounded at every step, and for good at the end, so that they lie on their levels
-    exactly. Validation sees the rounded weights. `teacher` and `soft_weight`: as in `finetune`.
+    exactly. Validation sees the rounded weights. `teacher`, `soft_weight`, `temperature`: as in `finetune`.
     """
     net = copy.deepcopy(model)
     for name, function in rounding.items():
         layer, _, weight = name.rpartition(".")
         parametrize.register_parametrization(net.get_submodule(layer), weight, StraightThrough(function))
-    net = finetune(net, task, recipe, teacher=teacher, soft_weight=soft_weight)
+    net = finetune(net, task, recipe, teacher=teacher, soft_weight=soft_weight, temperature=temperature)
     for name, function in rounding.items():
         layer, _, weight = name.rpartition(".")
         parametrize.remove_parametrizations(net.get_submodule(layer), weight, leave_parametrized=False)

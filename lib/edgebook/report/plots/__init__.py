@@ -3,9 +3,11 @@
 from edgebook.report.plots.bars import bars
 from edgebook.report.plots.boards import boards
 from edgebook.report.plots.confusion import confusion
+from edgebook.report.plots.effects import effects
 from edgebook.report.plots.front import front
+from edgebook.report.plots.heat_map import heat_map
 from edgebook.report.plots.items import items
 from edgebook.report.plots.learning_curve import learning_curve
 from edgebook.report.plots.sweep import sweep
 
-__all__ = ["bars", "boards", "confusion", "front", "items", "learning_curve", "sweep"]
+__all__ = ["bars", "boards", "confusion", "effects", "front", "heat_map", "items", "learning_curve", "sweep"]

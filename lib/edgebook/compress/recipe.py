@@ -1,0 +1,50 @@
+"""The whole chain in one call: fewer channels or a student, a teacher, and rounding in the loop at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from torch import nn
+
+from edgebook.compress.distill.outputs import distill
+from edgebook.compress.prune.channels import prune
+from edgebook.compress.quantize.qat import qat
+from edgebook.errors import BadInput
+from edgebook.tasks.task import Task
+from edgebook.training.loop import evaluate
+from edgebook.training.recipe import Recipe
+from edgebook.training.teacher import Teacher
+
+
+def recipe(
+    model: nn.Module,
+    task: Task,
+    float_recipe: Recipe,
+    qat_recipe: Recipe,
+    *,
+    teacher: Teacher,
+    macs_ratio: float = 0.0,
+    soft_weight: float = 0.9,
+    temperatures: Sequence[float] = (4.0,),
+    round_to: int = 8,
+) -> nn.Module:
+    """The network pruned, distilled, and trained with int8 rounding under the same teacher, as a FakeQuantized to export.
+
+    model: a trained network, of which the share `macs_ratio` of the multiply-accumulates is removed, or with 0 a student as
+    it is. float_recipe, qat_recipe: how it is trained before, and with rounding (in float32). The whole chain runs once per
+    temperature, and the best on validation is returned; its `history` has both trainings, each epoch with its `stage` and
+    `temperature`. Raises as `prune`, `distill` and `qat` do, and BadInput without temperatures.
+    """
+    if not temperatures:
+        raise BadInput("temperatures = []; allowed: at least one number above 0")
+    small = prune(model, task, macs_ratio=macs_ratio, round_to=round_to, seed=float_recipe.seed) if macs_ratio else model
+    candidates = []
+    for temperature in temperatures:
+        soft = {"teacher": teacher, "soft_weight": soft_weight, "temperature": temperature}
+        student = distill(small, task, float_recipe, **soft)
+        net = qat(student, task, replace(qat_recipe, dtype="float32"), **soft)
+        stages = {"distil": student.history, "qat": net.history}
+        net.history = [{**epoch, "stage": name, "temperature": temperature} for name in stages for epoch in stages[name]]
+        candidates.append(net)
+    return max(candidates, key=lambda net: evaluate(net, task))

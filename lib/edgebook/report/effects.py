@@ -1,0 +1,121 @@
+"""What one change of a setting does to the test score: paired over items, and over seeds where there are several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from edgebook.metrics import intervals
+from edgebook.metrics.verdicts import verdict
+from edgebook.report import format as fmt
+from edgebook.report.aggregate import grouped, ok, value
+from edgebook.report.pairs import difference
+from edgebook.rows import Row
+
+SEED = "asked.training_seed"  # of a version that was trained several times; without it all rows count as one training
+WORDS = ("hurts", "makes no difference", "helps")
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The score with a change minus the score without it.
+
+    label: the change. on: what it was made to. lo, hi: of one training the paired interval over items; of several the wider of
+    the mean of those and Student's t interval over trainings. verdict: one of WORDS, by the metric's margin, or cannot tell.
+    """
+
+    label: str
+    on: str
+    delta: float
+    lo: float
+    hi: float
+    n_trainings: int
+    verdict: str
+    metric: str
+    margin: float
+
+    @property
+    def text(self) -> str:
+        """`+0.6 (+0.1 to +1.1)`, in the unit of differences."""
+        around = fmt.interval(self.lo, self.hi, lambda end: fmt.difference(end, self.metric))
+        return fmt.with_interval(fmt.difference(self.delta, self.metric), around)
+
+
+def effect(run_dir: Path, pairs: Sequence[tuple[Row, Row]], *, label: str, on: str) -> Effect:
+    """The effect that pairs of rows (with the change, without it) show, one pair per training, each on the same test items."""
+    each = [difference(run_dir, *pair) for pair in pairs]
+    delta, lo, hi = (sum(figures) / len(each) for figures in zip(*each, strict=True))
+    if len(each) > 1:
+        over = intervals.over_seeds([figures[0] for figures in each])
+        lo, hi = min(lo, over["lo"]), max(hi, over["hi"])
+    row = pairs[0][0]
+    margin = fmt.margin(row)
+    return Effect(label, on, delta, lo, hi, len(each), verdict(lo, hi, margin, WORDS), row["metric"], margin)
+
+
+def against(run_dir: Path, rows: list[Row], *, control: str) -> list[Effect]:
+    """For every version that was trained like the control (a label), its effect on the score: what stands beside a claim.
+
+    Rows of one runtime and number format are compared, those with the same training seed; the trainings of a version share
+    its label. Empty where the control has no row.
+    """
+    versions = grouped(_scored(rows), ("label", "runtime", "precision"))
+    effects = []
+    for (label, runtime, precision), group in versions.items():
+        pairs = _by_seed(group, versions.get((control, runtime, precision), []))
+        if label != control and pairs:
+            effects.append(effect(run_dir, pairs, label=label, on=control))
+    return effects
+
+
+def added(run_dir: Path, rows: list[Row], factors: Mapping[str, Any]) -> list[Effect]:
+    """For every factor (a column such as asked.prune -> its level without the technique), what each of its other levels does
+    on top of every combination of the other factors that was measured. Rows that lack a factor are left out.
+    """
+    complete = [row for row in _scored(rows) if all(value(row, factor) is not None for factor in factors)]
+    cells: dict[tuple, list[Row]] = {}
+    for row in complete:
+        cells.setdefault(tuple(value(row, factor) for factor in factors), []).append(row)
+    effects = []
+    for place, (factor, base) in enumerate(factors.items()):
+        for levels, group in cells.items():
+            without = (*levels[:place], base, *levels[place + 1 :])
+            pairs = _by_seed(group, cells.get(without, []))
+            if levels[place] != base and pairs:
+                others = [level for number, level in enumerate(levels) if number != place]
+                bases = [level for name, level in factors.items() if name != factor]
+                on = " + ".join(str(level) for level, plain in zip(others, bases, strict=True) if level != plain)
+                effects.append(effect(run_dir, pairs, label=str(levels[place]), on=on or "nothing else"))
+    return effects
+
+
+def _scored(rows: list[Row]) -> list[Row]:
+    return [row for row in ok(rows) if row["samples"] and row["role"] in ("version", "control")]
+
+
+def _by_seed(rows: list[Row], others: list[Row]) -> list[tuple[Row, Row]]:
+    """Pairs with the same seed of training."""
+    theirs = {value(row, SEED): row for row in others}
+    return [(row, theirs[value(row, SEED)]) for row in rows if value(row, SEED) in theirs]
+
+
+def table(effects: Sequence[Effect]) -> pd.DataFrame:
+    """One line per effect: what was changed, on top of what, the difference with its interval, the verdict."""
+    if not effects:
+        return pd.DataFrame([{"": "nothing to compare: a version or its control has no score"}])
+    unit = fmt.metric(effects[0].metric).difference_unit
+    lines = [
+        {
+            "change": each.label,
+            "on top of": each.on,
+            f"difference, {unit}" if unit else "difference": each.text,
+            "verdict": each.verdict,
+            "trainings": each.n_trainings,
+        }
+        for each in effects
+    ]
+    return pd.DataFrame(lines)

@@ -1,0 +1,37 @@
+"""Differences with their intervals, one below the other."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from edgebook.errors import BadInput
+from edgebook.report import format as fmt
+from edgebook.report import theme
+from edgebook.report.effects import WORDS, Effect
+
+COLOURS = dict(zip(WORDS, (theme.SERIES[1], theme.SOFT, theme.SERIES[2])))  # anything else cannot be told: hollow
+
+
+def effects(shown: Sequence[Effect], *, title: str = "What each change does to the test score") -> Figure:
+    """A dot and an interval for each effect; within the grey band a difference does not matter. Raises BadInput for none."""
+    if not shown:
+        raise BadInput("no effect to draw: a version or its control has no score")
+    metric = fmt.metric(shown[0].metric)
+    figure, axes = theme.new_figure(title, high=1.3 + 0.36 * len(shown))
+    margin = shown[0].margin * metric.scale
+    axes.axvspan(-margin, margin, color=theme.INK, alpha=0.06, lw=0)
+    axes.axvline(0, color=theme.INK, lw=1.1)
+    for place, each in enumerate(shown):
+        colour = COLOURS.get(each.verdict, theme.SOFT)
+        ends = [[(each.delta - each.lo) * metric.scale], [(each.hi - each.delta) * metric.scale]]
+        face = colour if each.verdict in COLOURS else "white"
+        axes.errorbar(each.delta * metric.scale, place, xerr=ends, fmt="o", color=colour, mfc=face, elinewidth=1.6)
+    names = [each.label if len({other.on for other in shown}) == 1 else f"{each.label}, on {each.on}" for each in shown]
+    axes.set_yticks(range(len(shown)), [textwrap.shorten(name, 60, placeholder=" …") for name in names])
+    unit = f", {metric.difference_unit}" if metric.difference_unit else ""
+    axes.set(ylim=(len(shown) - 0.5, -0.5), xlabel=f"difference in test {metric.label}{unit}")
+    axes.grid(visible=False, axis="y")
+    return figure
