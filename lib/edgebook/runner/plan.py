@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -67,6 +68,13 @@ def sources(execution: Execution, executions: Sequence[Execution]) -> list[Execu
     if "task" not in execution.params:
         return earlier
     return [other for other in earlier if _setting(other) == _setting(execution)]
+
+
+def case_of(execution: Execution) -> str | None:
+    """What executions share that need the same trained baseline; None without data."""
+    names = ("task", "model", "model_shape", "baseline_recipe", "seed", "device", "train_threads")
+    params = execution.params
+    return json.dumps([params.get(name) for name in names], sort_keys=True) if "task" in params else None
 
 
 def _setting(execution: Execution) -> tuple[str, str, int] | None:

@@ -26,7 +26,7 @@ from edgebook.errors import BadInput
 from edgebook.models import MODELS, WRAPPERS, rebuild
 from edgebook.models.structure import describe
 from edgebook.naming import is_path
-from edgebook.paths import store_dir
+from edgebook.paths import stored_network
 from edgebook.source_key import closure
 from edgebook.tasks.task import Task
 from edgebook.training.loop import seed_all
@@ -48,7 +48,7 @@ def cached(fn: Callable[..., nn.Module], model: nn.Module, task: Task, *args: An
     change nothing. Raises BadInput for other arguments, and when a result that is not there yet could not be written.
     """
     key = cache_key(fn, model, task, *args, **kwargs)
-    path = entry_path(key)
+    path = stored_network(key)
     stored = _read(path)
     if stored is None:
         files.check_writable(path.parent)
@@ -67,11 +67,6 @@ def _make(path: Path, key: str, fn: Callable[..., nn.Module], model: nn.Module, 
     started = time.perf_counter()
     result = fn(model, task, *args, **kwargs)
     save(result, path, history=getattr(result, "history", []), key=key, seconds=time.perf_counter() - started)
-
-
-def entry_path(key: str) -> Path:
-    """Where the network of a key is, or would be."""
-    return store_dir() / f"{key}.pt"
 
 
 def save(model: nn.Module, path: Path, **more: Any) -> None:
