@@ -75,7 +75,7 @@ PARAMS: dict[str, Param] = {
     "threads": Param(Count, "threads of the runtimes", "cores"),
     "runtimes": Param(Names, "runtimes that files are made for", choices=RUNTIMES),
     "batch_sizes": Param(list[Count], "items per call, one file for each size; the first is compared with", "items"),
-    "measure_s": Param(Positive, "time spent timing a file", "s"),
+    "measure_s": Param(NotNegative, "time spent timing a file; 0: files are scored, not timed", "s"),
     "baseline_recipe": Param(BASELINE_RECIPE, "how the baseline is trained"),
     "finetune_recipe": Param(RECIPE, "fine-tuning after compression; other fields as the baseline's"),
     "distill_recipe": Param(RECIPE, "the student's training, distilled and alone; other fields as the baseline's"),

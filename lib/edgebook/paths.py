@@ -31,6 +31,11 @@ def store_dir() -> Path:
     return folder
 
 
+def stored_network(key: str) -> Path:
+    """Where the trained network of a key is in the store, or would be."""
+    return store_dir() / f"{key}.pt"
+
+
 def measurements_dir(run_dir: Path, execution: str) -> Path:
     """Folder of an execution's measurements, from which it goes on; not created here."""
     return run_dir / "measurements" / execution

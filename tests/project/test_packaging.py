@@ -17,6 +17,8 @@ IMPORT_NAMES = {"ipython": "IPython", "pillow": "PIL", "pyyaml": "yaml", "scikit
 # declared without an import: what uses them
 USED_BY_COMMAND = {
     "basedpyright": "make lint",
+    "dask": "docs/cluster.md: its commands start schedulers and workers",
+    "dask-jobqueue": "docs/cluster.md: workers as jobs of SLURM",
     "ethos-u-vela": "runtimes/vela.py starts its command",
     "jupyterlab": "make lab, and the kernel of every execution",
     "mutmut": "make mutate",
@@ -29,9 +31,6 @@ USED_BY_COMMAND = {
 }
 # in the lock before they are used, since a lock that grows in steps finds versions that do not go together
 PLANNED = {
-    "dask": "runs on a cluster",
-    "dask-jobqueue": "runs on a cluster",
-    "distributed": "runs on a cluster",
     "optuna": "architecture search",
     "playwright": "tests that operate the report's page",
     "safetensors": "weights of the user's own network",

@@ -26,7 +26,16 @@ def test_every_notebook_stands_with_its_question():
 
 
 def test_there_are_commands():
-    assert {command.split()[0] for command in COMMANDS} == {"run", "report", "pick", "measure", "params", "doctor"}
+    assert {command.split()[0] for command in COMMANDS} == {
+        "run",
+        "status",
+        "report",
+        "pick",
+        "measure",
+        "clean",
+        "params",
+        "doctor",
+    }
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -34,11 +34,13 @@ def write(count):
 ---
 (folder / "pids").mkdir(parents=True, exist_ok=True)
 (folder / "pids" / name).write_text(f"{os.getpid()} {os.getppid()}")
-step = model_shape.get("step")
+step = model_shape.get("step", "")
 if step == "fail":
     raise ValueError("\\x1b[31mit went wrong, because of:\\x1b[0m\\n  this and that\\nand more")
 if step == "sleep":
     time.sleep(600)
+if step.startswith("take a while"):
+    time.sleep(2)
 if step == "take memory":
     child = subprocess.Popen([sys.executable, "-c", "taken = bytearray(600_000_000); import time; time.sleep(600)"])
     (folder / "pids" / f"{name}.child").write_text(str(child.pid))
@@ -72,6 +74,7 @@ run = "lab"
 seed = 0
 grid_values = {}
 threads = 1
+measure_s = 0.0
 finetune_recipe = {"epochs": 2, "lr": 0.1}
 """
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from edgebook.paths import CHECKOUT
-from edgebook.runner.run import default_jobs
+from edgebook.runner.executors.this_machine import default_jobs
 
 
 def edgebook(*arguments, **environment):

@@ -17,6 +17,7 @@ from edgebook.compress.prune.channels import prune
 from edgebook.errors import BadInput
 from edgebook.models import MODELS, build_model
 from edgebook.models.macs import count_params
+from edgebook.paths import stored_network
 from edgebook.source_key import closure
 from edgebook.tasks import load_task
 from edgebook.training import store
@@ -291,7 +292,7 @@ def test_parameters_beside_layers_come_back_in_their_changed_shape(tmp_path, mon
 def entry(plain, mnist1d, folder):
     """The file of a stored result."""
     made = store.cached(shake, plain, mnist1d, amount=0.1)
-    return store.entry_path(made.key)
+    return stored_network(made.key)
 
 
 def test_no_flipped_bit_is_loaded(entry):

@@ -24,6 +24,7 @@ def run(
         int | None, typer.Option(min=1, help="notebooks at once, at most; what cores and memory allow if left out")
     ] = None,
     plain: Annotated[bool, typer.Option(help="a line for each execution, also in a terminal")] = False,
+    scheduler: Annotated[str | None, typer.Option(help="execute on a Dask cluster, tcp://host:8786; see docs/cluster.md")] = None,
 ) -> None:
     """Run a preset: notebooks, pages, index. What is done is found again; what was stopped goes on."""
     from edgebook.runner.plan import chosen, plan
@@ -37,7 +38,7 @@ def run(
         return
     from edgebook.runner.run import Calls, Options, run_preset
 
-    options = Options(tuple(only or ()), tuple(set_ or ()), fresh, jobs, plain)
+    options = Options(tuple(only or ()), tuple(set_ or ()), fresh, jobs, plain, scheduler)
     failures = run_preset(preset, name, options, Calls(**CALLS))
     report(name)
     if failures:
@@ -121,6 +122,7 @@ def run_folder(name: str, where: str = "NAME") -> Path:
 CALLS = {
     "check": "edgebook.experiment.preflight:check",
     "page": "edgebook.report.pages.notebook_page:page",
+    "data": "edgebook.experiment.preflight:data_fingerprints",
     "prepare": "edgebook.runtimes.exporter_tables:build",
 }
 COMMANDS = (run, status, report, pick)

@@ -11,8 +11,9 @@ from torch import nn
 from edgebook.errors import BadInput
 from edgebook.experiment.notebook import Notebook
 from edgebook.metrics.pareto import pareto
+from edgebook.paths import stored_network
 from edgebook.rows import CASE, read_rows
-from edgebook.training.store import entry_path, load
+from edgebook.training.store import load
 
 Row = dict[str, Any]
 COSTS = ("size_bytes", "latency_ms_p50")
@@ -48,7 +49,7 @@ def finalist_models(nb: Notebook, *, most: int) -> list[tuple[Row, nn.Module]]:
     here = (nb.case, nb["seed"])
     rows = [row for row in rows if (row["case"], row["seed"]) == here and row["notebook"] != nb.stem and row["role"] == "version"]
     rows = [row for row in rows if row["checkpoint"]]
-    if lost := {row["checkpoint"] for row in rows if not entry_path(row["checkpoint"]).exists()}:
+    if lost := {row["checkpoint"] for row in rows if not stored_network(row["checkpoint"]).exists()}:
         print(
             f"edgebook: {len(lost)} networks of this run are not in the store any more, and cannot be finalists", file=sys.stderr
         )
@@ -57,7 +58,7 @@ def finalist_models(nb: Notebook, *, most: int) -> list[tuple[Row, nn.Module]]:
     for row in finalists(rows, most=len(rows)):
         if row["checkpoint"] != nb.versions[0].model.key:
             chosen.setdefault(row["checkpoint"], row)
-    return [(row, load(entry_path(key))) for key, row in list(chosen.items())[:most]]
+    return [(row, load(stored_network(key))) for key, row in list(chosen.items())[:most]]
 
 
 def setting_of(row: Row) -> tuple:

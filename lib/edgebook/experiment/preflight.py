@@ -23,6 +23,11 @@ class Planned(Protocol):
     def params(self) -> dict[str, Any]: ...
 
 
+def data_fingerprints(tasks: list[str]) -> dict[str, str]:
+    """Data set -> what its items are, the same on every machine that has the same."""
+    return {name: load_task(name).fingerprint for name in tasks}
+
+
 def check(executions: Iterable[Planned]) -> None:
     """Raises BadInput, with the execution's name, for data that cannot be loaded or a network that does not fit them.
 

@@ -12,7 +12,7 @@ from edgebook.measure import latency, machine
 from edgebook.measure.flags import flags
 from edgebook.measure.session import Measured, measure_files
 from edgebook.naming import short_id
-from edgebook.runtimes.base import Artifact
+from edgebook.runtimes.base import Artifact, runtime
 
 Row = dict[str, Any]
 TIMED = (
@@ -50,6 +50,7 @@ def measure_together(nb: Notebook, rows: list[Row]) -> list[Row]:
     for number, row in enumerate(rows):
         base = bases.get(_same(row))
         identity = {"row_id": ids[number], "parent_id": row["row_id"], "baseline_id": None if base is None else ids[base]}
+        identity["device"] = machine.host() if runtime(row["runtime"]).has_latency else row["device"]
         compared_with = results[base] if base not in (None, number) else None
         again = row_files.build(row, dict.fromkeys(TIMED), session, identity, _timed(results[number], compared_with))
         again["extra"]["flags"] = flags(again)

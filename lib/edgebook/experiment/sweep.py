@@ -81,9 +81,8 @@ def measure(nb: Notebook) -> list[Row]:
     )
     measured = {one.row_id: result for one, result in zip(ready, results, strict=True)}
     outputs = _eager_outputs(nb, ready)
-    built = [
-        rows.build({"device": "host"}, one.columns, _compared(nb, one, exported, measured, bases, outputs)) for one in exported
-    ]
+    device = {"device": machine.host() if nb["measure_s"] else "host"}  # scores of all machines compare, times do not
+    built = [rows.build(device, one.columns, _compared(nb, one, exported, measured, bases, outputs)) for one in exported]
     for row in built:
         row["extra"]["flags"] = flags(row)
     files.save_samples(nb, measured, built)

@@ -11,6 +11,7 @@ from pathlib import Path
 from edgebook.paths import CHECKOUT
 
 INT8_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "asimddp", "i8mm", "sve")
+HOST = "EDGEBOOK_HOST"  # set by the workers of a cluster
 
 
 def describe() -> dict:
@@ -27,6 +28,11 @@ def describe() -> dict:
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
     }
+
+
+def host() -> str:
+    """The name of this machine in rows: `host`, or its own name where a run was started on another machine."""
+    return os.environ.get(HOST, "host")
 
 
 def _read(path: str) -> str:

@@ -42,7 +42,7 @@ def measure_files(
     bases: Sequence[int | None] | None = None,
 ) -> list[Measured]:
     """Score every file on every split, then time all of them in turn for `seconds` each (at most twice that when other work
-    disturbs). The result of a file that fails has its reason; `limit_s` ends one that does not answer.
+    disturbs; 0: not at all). The result of a file that fails has its reason; `limit_s` ends one that does not answer.
 
     folder: of measurements that are kept, see `archive`. What is found there is not measured again; timings are found with a
     session in which the base was timed too, and every base is in the new session. bases: for each file the index of its base.
@@ -51,7 +51,7 @@ def measure_files(
     archive = Archive(folder, digests(splits), threads) if folder else None
     scorers = _scored_for(artifacts)
     to_score = {index for index in set(scorers) if not (archive and archive.find_scores(results[index]))}
-    to_time = _lacking_timings(results, bases or [None] * len(results), archive)
+    to_time = _lacking_timings(results, bases or [None] * len(results), archive) if seconds else set()
     with tempfile.TemporaryDirectory() as temporary:
         started = _Started(results, Inputs(splits, Path(temporary)), to_score, archive, threads, limit_s)
         try:

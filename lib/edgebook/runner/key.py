@@ -32,7 +32,7 @@ def execution_key(folder: Path, execution: Execution, executions: list[Execution
         "params": execution.params,
         "code": [ast.dump(ast.parse(cell)) for cell in code_cells(execution.notebook)],
         "source": source.digest,
-        "files": {text: _file(text) for text in sorted(set(_texts(execution.params))) if is_path(text)},
+        "files": {text: _file(text) for text in _paths(execution.params)},
         "rows": _rows(folder, execution, executions),
     }
     if "devices" in execution.reads or "edgebook.paths:DEVICES" in source.definitions:
@@ -53,6 +53,21 @@ def _texts(value: Any) -> Iterator[str]:
         yield from (text for pair in value.items() for part in pair for text in _texts(part))
     elif isinstance(value, list | tuple):
         yield from (text for item in value for text in _texts(item))
+
+
+def named_files(execution: Execution) -> list[str]:
+    """The files that parameters name, a network's with the modules beside it that it imports; absolute."""
+    names = []
+    for text in _paths(execution.params):
+        file = path_of(text)
+        if file.is_file():
+            beside = [file.parent / place for place in user_source(text)] if file.suffix == ".py" else []
+            names += [str(file), *(str(path) for path in beside if path.is_file())]
+    return sorted(set(names))
+
+
+def _paths(params: dict[str, Any]) -> list[str]:
+    return [text for text in sorted(set(_texts(params))) if is_path(text)]
 
 
 def _file(text: str) -> Any:

@@ -66,10 +66,11 @@ def sources(execution: Execution, executions: Sequence[Execution]) -> list[Execu
     earlier = [other for other in executions if other.notebook < execution.notebook]
     if "task" not in execution.params:
         return earlier
-    return [other for other in earlier if _setting(other) == _setting(execution)]
+    return [other for other in earlier if case_of(other) == case_of(execution)]
 
 
-def _setting(execution: Execution) -> tuple[str | None, int | None]:
+def case_of(execution: Execution) -> tuple[str | None, int | None]:
+    """What executions share that need the same trained baseline: the case and the seed; None without data."""
     return case_id(execution.params), execution.params.get("seed")
 
 

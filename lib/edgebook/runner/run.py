@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -14,7 +14,8 @@ from edgebook.errors import BadInput
 from edgebook.registry import resolve
 from edgebook.runner import kernel, progress
 from edgebook.runner.execute import Page, Run
-from edgebook.runner.executors.local import Pool
+from edgebook.runner.executors.executor import Executor
+from edgebook.runner.executors.this_machine import this_machine
 from edgebook.runner.plan import Execution, chosen, plan
 from edgebook.runner.preload import kernel_servers
 from edgebook.runner.preset import read_preset
@@ -23,27 +24,27 @@ from edgebook.runner.record import last_seconds
 from edgebook.runner.schedule import Schedule, find
 from edgebook.runner.signals import stopped_by_signals
 
-MEMORY_OF_ONE = 1.5e9  # bytes: no more executions at once than the free memory holds
-
 
 @dataclass(frozen=True)
 class Calls:
     """What a run calls, functions or "module:function", which are imported only when they are called.
 
     check: gets what is to be executed, before anything starts; raises BadInput for data and networks that do not go together.
-    page: writes the page of an executed notebook. prepare: called once in the process that kernels are forked from.
+    page: writes the page of an executed notebook. prepare: called once in the process that kernels are forked from. data: gets
+    names of data sets; their fingerprints, by which the workers of a cluster are compared with this machine.
     """
 
     check: Callable[[list[Execution]], None] | str
     page: Page
     prepare: str | None = None
+    data: Callable[[list[str]], dict[str, str]] | str = ""
 
 
 @dataclass(frozen=True)
 class Options:
     """What the command line says. jobs: notebooks at once, at most; as many as cores and memory allow when None.
 
-    plain: a line for each execution, also in a terminal.
+    plain: a line for each execution, also in a terminal. scheduler: address of a Dask scheduler whose workers execute.
     """
 
     only: tuple[str, ...] = ()
@@ -51,6 +52,7 @@ class Options:
     fresh: bool = False
     jobs: int | None = None
     plain: bool = False
+    scheduler: str | None = None
 
 
 def run_preset(preset: Path, name: str, options: Options, calls: Calls) -> int:
@@ -64,40 +66,41 @@ def run_preset(preset: Path, name: str, options: Options, calls: Calls) -> int:
         wanted = chosen(executions, list(options.only))
         run = Run(paths.reports_dir() / name, tuple(executions), calls.page, read.limits)
         found = {execution.name: find(run, execution, fresh=options.fresh) for execution in wanted}
-        pool = Pool(options.jobs or default_jobs(), available_cores())
-        if pending := [execution for execution in wanted if not found[execution.name].record]:
+        pending = [execution for execution in wanted if not found[execution.name].record]
+        executor: Executor = this_machine(options.jobs)
+        if pending and not options.scheduler:
             sockets = stack.enter_context(kernel.folder_for_sockets())
-            servers = kernel_servers(pending, sockets, jobs=min(pool.jobs, pool.cores), prepare=calls.prepare)
+            servers = kernel_servers(pending, sockets, jobs=executor.n_at_once, prepare=calls.prepare)
             run = replace(run, sockets=sockets, kernel_servers=stack.enter_context(servers))
+        if pending:
             resolve(calls.check)(pending)
+        if pending and options.scheduler:
+            executor = _cluster(options.scheduler, pending, calls)
         for folder in (run.folder, paths.store_dir()):
             files.check_writable(folder)
         stack.enter_context(_alone_in(run.folder))
         content = {"preset": str(read.path), "executions": [execution.name for execution in executions]}
         files.write_text(run.folder / "run.json", json.dumps(content, indent=1))
-        counts = _progress(run, wanted, pool)
+        counts = _progress(run, wanted, executor)
         say = stack.enter_context(progress.shown(counts, plain=options.plain))
-        Schedule(run, wanted, found, pool, counts, say, stop, fresh=options.fresh).execute()
+        Schedule(run, wanted, found, executor, counts, say, stop, fresh=options.fresh).execute()
         return sum(_failed_rows(run.folder, execution) for execution in wanted)
 
 
-def _progress(run: Run, wanted: list[Execution], pool: Pool) -> Progress:
+def _cluster(address: str, pending: list[Execution], calls: Calls) -> Executor:
+    """The workers of a Dask scheduler. Raises BadInput where Dask is not installed."""
+    if importlib.util.find_spec("distributed") is None:
+        raise BadInput("--scheduler: Dask is not installed; pip install 'edgebook[cluster]'")
+    from edgebook.runner.executors.dask import connect
+
+    return connect(address, pending, calls.data)
+
+
+def _progress(run: Run, wanted: list[Execution], executor: Executor) -> Progress:
     """The counts of a run that begins, with what its executions have taken before."""
     seconds = {execution.name: last_seconds(run.folder, execution.name) for execution in wanted}
     expected = {name: value for name, value in seconds.items() if value is not None}
-    return Progress(list(seconds), jobs=min(pool.jobs, pool.cores), expected=expected)
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def default_jobs() -> int:
-    """Executions at once: no more than the free memory holds. The cores limit them as well, see `Pool`."""
-    import psutil
-
-    return max(1, int(psutil.virtual_memory().available / MEMORY_OF_ONE))
+    return Progress(list(seconds), jobs=executor.n_at_once, expected=expected)
 
 
 @contextmanager

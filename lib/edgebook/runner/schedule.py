@@ -11,10 +11,8 @@ from dataclasses import dataclass, field
 from edgebook.paths import measurements_dir
 from edgebook.runner import execute
 from edgebook.runner.execute import RowsState, Run
-from edgebook.runner.executors.local import Pool
-from edgebook.runner.executors.outcome import Outcome
+from edgebook.runner.executors.executor import Executor, Outcome
 from edgebook.runner.failure import Failure, oom_kills
-from edgebook.runner.kernel import cores
 from edgebook.runner.plan import Execution, sources
 from edgebook.runner.progress import Progress, Say
 from edgebook.runner.record import Record, find_record, write_record
@@ -47,7 +45,7 @@ class Schedule:
     run: Run
     wanted: list[Execution]
     found: dict[str, Found]
-    pool: Pool
+    executor: Executor
     progress: Progress
     say: Say
     stop: Stop
@@ -59,10 +57,10 @@ class Schedule:
         """Execute everything, with a line for each that ends. Raises Stopped when something was left because of a stop."""
         self.progress.write(self.run.folder)
         try:
-            with self.pool:
+            with self.executor:
                 while self._start_ready():
-                    for name, outcome in self.pool.wait():
-                        self._end(str(name), outcome)
+                    for name, outcome in self.executor.wait():
+                        self._end(name, outcome)
         except Stopped:
             for name, cut in self.in_flight.items():
                 write_record(self.run.folder, name, Record(cut.key, "failed", "cancelled", "the run was stopped"))
@@ -81,7 +79,7 @@ class Schedule:
                 if there.record:
                     self.progress.find(execution.name)
                     self._tell(execution, "found", 0)
-                elif self.pool.has_room(cores(execution.params)):
+                elif self.executor.has_room(execution):
                     self._submit(execution, there)
         self.stop.n_running = len(self.in_flight)
         return bool(self.in_flight)
@@ -105,8 +103,7 @@ class Schedule:
             shutil.rmtree(measurements_dir(self.run.folder, execution.name), ignore_errors=True)
         rows = execute.rows_state(self.run, execution)
         self.in_flight[execution.name] = InFlight(execution, there.key, rows, oom_kills())
-        arguments = (self.run, execution, there.key)
-        self.pool.submit(execution.name, execute.execute, arguments, cores=cores(execution.params))
+        self.executor.submit(self.run, execution, there.key)
         self.progress.begin(execution.name)
         self.progress.write(self.run.folder)
         self.say("", False)

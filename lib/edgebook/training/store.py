@@ -27,7 +27,7 @@ from edgebook.metrics import METRICS
 from edgebook.models import MODELS, WRAPPERS, rebuild
 from edgebook.models.structure import describe
 from edgebook.naming import is_path
-from edgebook.paths import store_dir
+from edgebook.paths import stored_network
 from edgebook.source_key import closure
 from edgebook.tasks.kinds import KINDS
 from edgebook.tasks.task import Task
@@ -71,7 +71,7 @@ def cached_tensor(fn: Callable[..., Tensor], model: nn.Module, task: Task, *args
 
 def _stored(key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The entry of a key, made where there is none."""
-    path = entry_path(key)
+    path = stored_network(key)
     stored = _read(path)
     if stored is None:
         files.check_writable(path.parent)
@@ -91,11 +91,6 @@ def _called(key: str, fn: Callable[..., Any], model: nn.Module, task: Task, args
     started = time.perf_counter()
     result = fn(model, task, *args, **kwargs)
     return result, time.perf_counter() - started
-
-
-def entry_path(key: str) -> Path:
-    """Where the network of a key is, or would be."""
-    return store_dir() / f"{key}.pt"
 
 
 def save(model: nn.Module, path: Path, **more: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from edgebook.errors import one_line
 from edgebook.process import end_with_parent
-from edgebook.runner.executors.outcome import Outcome
+from edgebook.runner.executors.executor import Outcome
 
 CONTEXT = get_context("spawn")  # a fork would copy threads and locks
 

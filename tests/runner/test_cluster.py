@@ -1,0 +1,123 @@
+"""A real scheduler and its workers in processes of their own: the same tables, and nothing lost when a worker dies."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edgebook.errors import BadInput
+from edgebook.runner.execute import Run
+from edgebook.runner.executors import dask
+from edgebook.runner.executors.executor import Outcome
+from edgebook.runner.plan import Execution, plan
+from edgebook.runner.preset import read_preset
+
+HERE = Path(__file__).parent
+NO_DATA = dict.fromkeys  # the same everywhere, and workers can import it
+
+
+def wait_until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+    return value
+
+
+class Cluster:
+    """A scheduler, and workers that know the small notebooks."""
+
+    def __init__(self, folder, environment):
+        self.folder, self.environment, self.processes = folder, environment, []
+        self.file = folder / "scheduler.json"
+        self.start("distributed.cli.dask_scheduler", "--port", "0", "--host", "127.0.0.1", "--scheduler-file", self.file)
+        wait_until(lambda: self.file.exists() and self.file.read_text().endswith("}"))
+        self.address = json.loads(self.file.read_text())["address"]
+
+    def start(self, module, *arguments, **environment):
+        command = [sys.executable, "-m", module, "--no-dashboard", *map(str, arguments)]
+        with open(self.folder / f"log-{len(self.processes)}", "wb") as log:
+            process = subprocess.Popen(command, env=self.environment | environment, cwd=self.folder, stdout=log, stderr=log)
+        self.processes.append(process)
+        return process
+
+    def worker(self, *arguments, **environment):
+        """A worker with a store of its own."""
+        number = len(self.processes)
+        environment = {"EDGEBOOK_STORE": str(self.folder / f"store-{number}"), "EDGEBOOK_REPORTS": "/nowhere"} | environment
+        given = ["--scheduler-file", self.file, "--nthreads", "1", "--no-nanny", "--name", f"w{number}", *arguments]
+        return self.start("distributed.cli.dask_worker", *given, "--preload", HERE / "small_run.py", **environment)
+
+
+@pytest.fixture
+def cluster(small_run, tmp_path):
+    folder = tmp_path / "cluster"
+    folder.mkdir()
+    started = Cluster(folder, small_run.environment)
+    yield started
+    for process in started.processes:
+        process.kill()
+        process.wait()
+
+
+def words(lines):
+    return [line.split(": ", 1)[1].split(" (")[0] for line in lines if line[0] == "["]
+
+
+def test_two_workers_give_the_tables_of_this_machine_and_a_killed_one_costs_nothing(cluster, small_run, preset, points):
+    path = preset(points=[points(f"take a while {n}") for n in range(3)])
+    workers = [cluster.worker(), cluster.worker()]
+    run = small_run.start(path, "--scheduler", cluster.address)
+    progress = small_run.folder / "progress.json"
+    wait_until(lambda: progress.exists() and len(json.loads(progress.read_text())["running"]) == 2)
+    time.sleep(1)  # the two are under way
+    workers[0].kill()
+    out, errors = run.communicate(timeout=120)
+    assert (run.returncode, errors) == (0, "")
+    assert words(out.splitlines()) == ["ok"] * 4
+    assert small_run.rows("90_read")[0]["extra"] == {"n": 6}, "it had the rows of the others"
+    code, lines, _ = small_run(path)
+    assert (code, words(lines)) == (0, ["found"] * 4), "everything arrived whole, as this machine would have made it"
+
+
+def executions(preset, **shared):
+    return plan(read_preset(preset(shared=shared, once=[])), "small")
+
+
+def test_what_keeps_a_run_from_a_cluster_is_one_line(cluster, preset, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(dask, "CONNECT_S", 1)
+    with pytest.raises(BadInput, match=r"--scheduler tcp://127.0.0.1:1: no Dask scheduler answers there: "):
+        dask.connect("tcp://127.0.0.1:1", [], NO_DATA)
+    monkeypatch.setattr(dask, "CONNECT_S", 10)
+    monkeypatch.setattr(dask, "ABSENT_S", 1.0)
+    with pytest.raises(BadInput, match=rf"--scheduler {cluster.address}: no worker offers anything; see docs/cluster.md"):
+        dask.connect(cluster.address, executions(preset), NO_DATA)
+
+    others = tmp_path / "others"
+    others.mkdir()
+    (others / "20_sweep.ipynb").write_text("{}")
+    cluster.worker("--resources", "latency=1", SMALL_NOTEBOOKS=str(others))
+    cluster.worker("--resources", "gpu=1")
+    monkeypatch.setattr(dask, "ABSENT_S", 60.0)
+    on_gpu = [Execution("20_sweep", "train", {"device": "cuda"})]
+    with dask.connect(cluster.address, on_gpu, NO_DATA) as connected:
+        wait_until(lambda: connected.has_room(on_gpu[0]) and connected.refused)
+        assert list(connected.workers.values()) == [{"gpu": 1}]
+    assert "is refused: the source of edgebook: " in capsys.readouterr().err
+    monkeypatch.setattr(dask, "ABSENT_S", 1.0)
+    with pytest.raises(BadInput, match=r"no worker offers latency=1; tcp://\S+ is refused: the source of edgebook: \w+ there"):
+        dask.connect(cluster.address, executions(preset, measure_s=0.1), NO_DATA)
+
+
+def test_an_execution_that_no_worker_can_take_any_more_fails(cluster, preset, monkeypatch, tmp_path):
+    worker = cluster.worker()
+    (execution,) = executions(preset)
+    run = Run(tmp_path / "run", (execution,), print)
+    with dask.connect(cluster.address, [execution], NO_DATA) as connected:
+        worker.kill()
+        monkeypatch.setattr(dask, "ABSENT_S", 1.0)
+        connected.submit(run, execution, "key")
+        assert connected.wait() == [(execution.name, Outcome(error="no worker that offers anything for 1 s"))]
