@@ -79,6 +79,7 @@ PARAMS: dict[str, Param] = {
     "baseline_recipe": Param(BASELINE_RECIPE, "how the baseline is trained"),
     "finetune_recipe": Param(RECIPE, "fine-tuning after compression; other fields as the baseline's"),
     "distill_recipe": Param(RECIPE, "the student's training, distilled and alone; other fields as the baseline's"),
+    "teacher_recipe": Param(RECIPE, "how the larger teacher is trained; other fields as the baseline's"),
     "qat_recipe": Param(RECIPE, "training with rounding in the loop; other fields as the baseline's"),
     "importances": Param(Names, "how channels are ranked for removal", choices="edgebook.compress.prune:IMPORTANCES"),
     "pruning_ratios": Param(list[Ratio], "share of every layer's channels to remove"),
@@ -132,10 +133,21 @@ PARAMS: dict[str, Param] = {
         "what is done to the float network before it gets one scale per layer",
         choices="edgebook.compress.quantize:REPAIRS",
     ),
+    "macs_ratio": Param(Ratio, "share of the multiply-accumulates to remove"),
+    "rounding_share": Param(OpenRatio, "share of the training steps that are done with rounding in the loop"),
+    "training_seeds": Param(several(Natural), "seeds of each training: the first is the version, the others are controls"),
+    "teacher_shape": Param(dict[str, Any], "arguments of the builder that make the baseline's architecture a larger teacher"),
+    "teacher_seeds": Param(list[Natural], "seeds of the larger teacher, one network each; their mean outputs count"),
     "student": Param(str, "architecture of the student, or path/to/file.py:function", choices=MODELS, takes_path=True),
     "student_shape": Param(dict[str, Any], "arguments of the student's builder"),
+    "student_shapes": Param(several(dict[str, Any]), "arguments of the student's builder, one mapping for each student"),
     "temperatures": Param(several(Positive), "softens the outputs of teacher and student (Hinton et al. 2015)"),
     "soft_weight": Param(Share, "weight of the teacher's outputs in the loss; the labels get the rest"),
+    "nontarget_weight": Param(NotNegative, "weight of the classes other than the label in decoupled distillation"),
+    "hint_layers": Param(dict[str, str], "layers of the student -> layers of the teacher that they imitate"),
+    "hint_weight": Param(NotNegative, "weight of the difference of projected features"),
+    "attention_weight": Param(NotNegative, "weight of the difference of attention maps"),
+    "label_smoothing": Param(Ratio, "probability spread over all classes, in the control with smoothed labels"),
     "codebook_bits": Param(several(Bits), "bits of each weight's index", "bits"),
     "codebook_levels": Param(Names, "which values the weights may take", choices="edgebook.compress.quantize:LEVELS"),
     "average_bits": Param(several(Bits), "bits per weight of the uniform network, whose size is the budget", "bits"),
@@ -213,35 +225,3 @@ def _check_choices(name: str, value: Any, where: str) -> None:
 
 def _choices_in(value: Any) -> Iterable[str]:
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
-
-
-def reference(names: list[str] | None = None) -> list[dict[str, str]]:
-    """The table of parameters as text: name, type, unit, meaning, for all or for the given names."""
-    lines = []
-    for name in names or PARAMS:
-        param = PARAMS[name]
-        if param.merges:
-            allowed = "fields: " + ", ".join(f"{field} ({_in_words(type_)})" for field, type_ in param.type.items())
-        else:
-            allowed = _in_words(param.type)
-        if param.choices:
-            allowed = f"{allowed.split()[0]}: {', '.join(param.names())}"
-        lines.append({"name": name, "type": allowed, "unit": param.unit, "meaning": param.meaning})
-    return lines
-
-
-def _in_words(type_: Any) -> str:
-    """A type in a few words: `number, >= 0, < 1`, `one of adam, sgd`, `list of (...)`."""
-    return _schema_in_words(TypeAdapter(type_).json_schema())
-
-
-def _schema_in_words(schema: dict[str, Any]) -> str:
-    if "enum" in schema:
-        return f"one of {', '.join(map(str, schema['enum']))}"
-    if "anyOf" in schema:
-        return " or ".join(_schema_in_words(option) for option in schema["anyOf"])
-    if schema.get("type") == "array":
-        return f"list of ({_schema_in_words(schema['items'])})"
-    bounds = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
-    kind = str(schema.get("type", "any")).replace("object", "mapping")
-    return ", ".join([kind, *(f"{sign} {schema[key]:g}" for key, sign in bounds.items() if key in schema)])

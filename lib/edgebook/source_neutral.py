@@ -9,6 +9,7 @@ NEUTRAL = frozenset(
         "edgebook.errors",
         "edgebook.files",
         "edgebook.lock",
+        "edgebook.parameter_reference",
         "edgebook.parameter_types",
         "edgebook.parameters",
         "edgebook.paths",

@@ -14,10 +14,10 @@ from edgebook.errors import BadInput, Unsupported
 from edgebook.models import build_model
 from edgebook.tasks.kinds import KINDS
 from edgebook.training.finetune import finetune
-from edgebook.training.loop import infer, train
+from edgebook.training.loop import evaluate, infer, train
 from edgebook.training.recipe import Recipe
 from edgebook.training.store import weights_hash
-from edgebook.training.teacher import teacher_outputs
+from edgebook.training.teacher import prepare_teacher, teacher_outputs, teacher_score
 
 RECIPE = Recipe(1, 500, lr=0.003)
 LAYERS = {"features.2": "features.2"}
@@ -150,6 +150,15 @@ def test_several_teachers_are_their_mean(net, student, mnist1d):
     a, b, other = (infer(network, mnist1d.x_val) for network in trained)
     torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-3)
     assert not torch.allclose(a, other, atol=1e-3, rtol=1e-3)
+
+
+def test_a_teacher_is_prepared_for_its_recipe_and_scored_as_a_whole(net, mnist1d):
+    augmented = dataclasses.replace(RECIPE, augment=True)
+    assert torch.equal(prepare_teacher(net, mnist1d, RECIPE), teacher_outputs(net, mnist1d))
+    assert prepare_teacher([net], mnist1d, augmented) == [net]
+    without = dataclasses.replace(mnist1d, augment=None)
+    assert isinstance(prepare_teacher(net, without, augmented), torch.Tensor)
+    assert teacher_score([net, net], mnist1d) == teacher_score(net, mnist1d) == evaluate(net, mnist1d)
 
 
 def test_the_loss_of_a_batch_is_the_same_with_outputs_beside_the_labels(net, student, mnist1d):

@@ -98,39 +98,39 @@ def matrix(tmp_path):
     return tmp_path, rows
 
 
-def test_every_technique_is_added_to_every_combination_of_the_others(matrix):
+def test_every_pair_of_techniques_is_looked_at_once(matrix):
     folder, rows = matrix
-    found = {(each.label, each.on): each for each in effects.added(folder, rows, FACTORS)}
+    found = {(each.label, each.on): each for each in effects.combined(folder, rows, FACTORS)}
     assert found.keys() == {
-        *((("pruned"), on) for on in ("nothing else", "taught", "int8", "taught + int8")),
-        *((("taught"), on) for on in ("nothing else", "pruned", "int8", "pruned + int8")),
-        *((("int8"), on) for on in ("nothing else", "pruned", "taught", "pruned + taught")),
+        *(("pruned", on) for on in ("", "taught", "int8")),
+        *(("taught", on) for on in ("", "int8")),
+        ("int8", ""),
     }
-    assert {each.verdict for (label, _), each in found.items() if label == "pruned"} == {"hurts"}
-    assert {each.verdict for (label, _), each in found.items() if label == "taught"} == {"helps"}
-    assert {each.verdict for (label, _), each in found.items() if label == "int8"} == {"makes no difference"}
-    assert found["taught", "pruned"].delta == pytest.approx(0.06, abs=0.02)
+    verdicts = {"pruned": "hurts", "taught": "helps", "int8": "makes no difference"}
+    assert {key: each.verdict for key, each in found.items()} == {key: verdicts[key[0]] for key in found}
+    assert found["taught", "int8"].delta == pytest.approx(0.06, abs=0.02)
+    assert found["pruned", ""].sentence == f"pruned alone: {found['pruned', ''].text} points, hurts."
+    assert found["pruned", "taught"].sentence.startswith("pruned on top of taught: −")
+    missing = [row for row in rows if row["asked"] != {"prune": "pruned", "teacher": "alone", "numbers": "float"}]
+    assert ("pruned", "") not in {(each.label, each.on) for each in effects.combined(folder, missing, FACTORS)}
+    assert ("pruned", "taught") in {(each.label, each.on) for each in effects.combined(folder, missing, FACTORS)}
 
 
 def test_the_order_of_the_cells_changes_no_effect(matrix):
     folder, rows = matrix
-    key = lambda each: (each.label, each.on)  # noqa: E731
-    assert sorted(effects.added(folder, rows, FACTORS), key=key) == sorted(effects.added(folder, rows[::-1], FACTORS), key=key)
+    there, back = (effects.combined(folder, some, FACTORS) for some in (rows, rows[::-1]))
+    assert {(each.label, each.on): each for each in there} == {(each.label, each.on): each for each in back}
 
 
 def test_the_table_and_the_figure_show_each_effect_once(matrix):
     folder, rows = matrix
-    found = effects.added(folder, rows, FACTORS)
+    found = effects.combined(folder, rows, FACTORS)
     frame = effects.table(found)
-    assert list(frame.columns) == ["change", "on top of", "difference, points", "verdict", "trainings"]
-    assert len(frame) == len(found) == 12
-    line = frame[(frame["change"] == "pruned") & (frame["on top of"] == "nothing else")].iloc[0]
-    (first,) = [each for each in found if (each.label, each.on) == ("pruned", "nothing else")]
-    assert line["difference, points"] == first.text
-    assert first.text.startswith("−9.3 (−")
-    figure = plots.effects(found)
-    (axes,) = figure.axes
-    assert axes.get_yticklabels()[0].get_text() == f"{found[0].label}, on {found[0].on}"
+    assert list(frame.columns) == ["compared with", "difference, points", "verdict", "trainings"]
+    assert list(frame["difference, points"]) == [each.text for each in found]
+    (axes,) = plots.effects(found).axes
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == [f"{each.label}, on {each.on}" if each.on else each.label for each in found]
     assert axes.get_xlabel() == "difference in test accuracy, points"
 
 

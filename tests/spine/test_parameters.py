@@ -8,6 +8,7 @@ import pytest
 from edgebook import parameter_types
 from edgebook import parameters as params
 from edgebook.errors import BadInput
+from edgebook.parameter_reference import reference
 from edgebook.registry import resolve
 from edgebook.runtimes.base import Quant
 from edgebook.training.recipe import FIELDS
@@ -41,7 +42,7 @@ def test_a_preset_can_set_every_field_of_a_recipe_and_of_a_quant():
 
 def test_only_recipes_are_merged_field_by_field():
     merged = {name for name, param in params.PARAMS.items() if param.merges}
-    assert merged == {"baseline_recipe", "finetune_recipe", "distill_recipe", "qat_recipe"}
+    assert merged == {"baseline_recipe", "finetune_recipe", "distill_recipe", "qat_recipe", "teacher_recipe"}
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_what_is_allowed_passes():
 
 
 def test_the_reference_shows_type_range_and_choices():
-    lines = {line["name"]: line["type"] for line in params.reference()}
+    lines = {line["name"]: line["type"] for line in reference()}
     assert lines["pruning_ratios"] == "list of (number, >= 0, < 1)"
     assert lines["device"] == "one of auto, cpu, cuda, mps"
     assert lines["max_loss"] == "number, >= 0 or null"
@@ -93,5 +94,5 @@ def test_the_reference_shows_type_range_and_choices():
 
 
 def test_the_reference_imports_no_torch():
-    code = "import sys; from edgebook.parameters import reference; reference(); sys.exit('torch' in sys.modules)"
+    code = "import sys; from edgebook.parameter_reference import reference; reference(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

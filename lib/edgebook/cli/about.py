@@ -15,7 +15,8 @@ def params(notebook: Annotated[str | None, typer.Argument(help="a notebook's ste
     from rich.markup import escape
     from rich.table import Table
 
-    from edgebook.parameters import notebook_defaults, reference
+    from edgebook.parameter_reference import reference
+    from edgebook.parameters import notebook_defaults
 
     defaults = notebook_defaults(notebook) if notebook else {}
     table = Table("parameter", "default", "allowed", "meaning", show_edge=False)

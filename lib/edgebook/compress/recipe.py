@@ -12,6 +12,7 @@ from edgebook.compress.prune.channels import prune
 from edgebook.compress.quantize.qat import qat
 from edgebook.errors import BadInput
 from edgebook.tasks.task import Task
+from edgebook.training.chain import chain
 from edgebook.training.loop import evaluate
 from edgebook.training.recipe import Recipe
 from edgebook.training.teacher import Teacher
@@ -32,19 +33,21 @@ def recipe(
     """The network pruned, distilled, and trained with int8 rounding under the same teacher, as a FakeQuantized to export.
 
     model: a trained network, of which the share `macs_ratio` of the multiply-accumulates is removed, or with 0 a student as
-    it is. float_recipe, qat_recipe: how it is trained before, and with rounding (in float32). The whole chain runs once per
-    temperature, and the best on validation is returned; its `history` has both trainings, each epoch with its `stage` and
-    `temperature`. Raises as `prune`, `distill` and `qat` do, and BadInput without temperatures.
+    it is. float_recipe, qat_recipe: how it is trained before, and with rounding (in float32). The chain runs once per
+    temperature, each of its stages kept in the store, and the best on validation is returned: `history` is that of its QAT,
+    each epoch with the `temperature`; `seconds` is what all temperatures cost. Raises as `prune`, `distill` and `qat` do, and
+    BadInput without temperatures.
     """
     if not temperatures:
         raise BadInput("temperatures = []; allowed: at least one number above 0")
-    small = prune(model, task, macs_ratio=macs_ratio, round_to=round_to, seed=float_recipe.seed) if macs_ratio else model
+    fewer = [(prune, {"macs_ratio": macs_ratio, "round_to": round_to, "seed": float_recipe.seed})] if macs_ratio else []
     candidates = []
     for temperature in temperatures:
         soft = {"teacher": teacher, "soft_weight": soft_weight, "temperature": temperature}
-        student = distill(small, task, float_recipe, **soft)
-        net = qat(student, task, replace(qat_recipe, dtype="float32"), **soft)
-        stages = {"distil": student.history, "qat": net.history}
-        net.history = [{**epoch, "stage": name, "temperature": temperature} for name in stages for epoch in stages[name]]
+        rounding = {"recipe": replace(qat_recipe, dtype="float32"), **soft}
+        net = chain(model, task, [*fewer, (distill, {"recipe": float_recipe, **soft}), (qat, rounding)])
+        net.history = [{**epoch, "temperature": temperature} for epoch in net.history]
         candidates.append(net)
-    return max(candidates, key=lambda net: evaluate(net, task))
+    best = max(candidates, key=lambda net: evaluate(net, task))
+    best.seconds = sum(net.seconds for net in candidates)
+    return best

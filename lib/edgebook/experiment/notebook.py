@@ -6,7 +6,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,7 @@ class Notebook:
         return case_id(self.params)
 
     def recipe(self, stage: str = "baseline") -> Recipe:
-        """How a stage (baseline, finetune, distill, qat) is trained: the fields of `<stage>_recipe`, the baseline's elsewhere."""
+        """How a stage (baseline, teacher, finetune, distill, qat) is trained: `<stage>_recipe`, else as the baseline."""
         fixed = {"device": self["device"], "seed": self["seed"]}
         return recipe_from(self[f"{stage}_recipe"], defaults=self["baseline_recipe"], **fixed)
 
@@ -123,11 +123,24 @@ def start(stem: str, values: dict[str, Any]) -> Notebook:
     return Notebook(stem, execution_name(stem, params), reports_dir() / params["run"], params, task)
 
 
-def new_model(nb: Notebook, name: str | None = None, shape: dict[str, Any] | None = None) -> nn.Module:
-    """A freshly initialised network: the notebook's own, or the named one; the same for the same seed."""
-    seed_all(nb["seed"])
+def new_model(
+    nb: Notebook, name: str | None = None, shape: dict[str, Any] | None = None, *, seed: int | None = None
+) -> nn.Module:
+    """A freshly initialised network: the notebook's own, or the named one; the same for the same seed (None: the notebook's)."""
+    seed_all(nb["seed"] if seed is None else seed)
     arguments: dict[str, Any] = nb["model_shape"] if shape is None else shape
     return build_model(name or nb["model"], nb.task.input_shape, nb.task.n_outputs, **arguments)
+
+
+def teachers(nb: Notebook) -> list[nn.Module]:
+    """The networks of the larger teacher, one for each of `teacher_seeds`, found in the store or trained once: the baseline's
+    architecture built with `teacher_shape`, trained by `teacher_recipe`.
+    """
+    networks = []
+    for seed in nb["teacher_seeds"]:
+        recipe = replace(nb.recipe("teacher"), seed=seed)
+        networks.append(cached(train, new_model(nb, shape=nb["teacher_shape"], seed=seed), nb.task, recipe))
+    return networks
 
 
 def baseline(nb: Notebook) -> nn.Module:

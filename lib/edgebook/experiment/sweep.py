@@ -114,6 +114,7 @@ def _export(nb: Notebook, target: Target) -> Exported:
         "n_params": count_params(network),
         "macs": count_macs(network, nb.task.input_shape),
         "checkpoint": getattr(network, "key", None),
+        "extra": {"train_s": getattr(network, "seconds", None)},  # of the network, when it was made
     }
     try:
         folder = nb.run_dir / "artifacts" / nb.execution

@@ -19,6 +19,9 @@ PRECISION = "int8-static"
 LARGEST_BATCH = 4096
 NORM_EPS = 1e-5  # what PT2E sets in every batch norm that it folds
 
+# of PyTorch itself, at every copy of an exported graph
+warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)", category=FutureWarning)
+
 
 class FakeQuantized(nn.Module):
     """A network whose weights and activations are rounded as it runs, with gradients passed through (torchao's PT2E graph).

@@ -24,8 +24,9 @@ WORDS = ("hurts", "makes no difference", "helps")
 class Effect:
     """The score with a change minus the score without it.
 
-    label: the change. on: what it was made to. lo, hi: of one training the paired interval over items; of several the wider of
-    the mean of those and Student's t interval over trainings. verdict: one of WORDS, by the metric's margin, or cannot tell.
+    label: the change. on: what it was made to; empty: to nothing else. lo, hi: of one training the paired interval over items;
+    of several the wider of the mean of those and Student's t interval over trainings. verdict: one of WORDS, by the metric's
+    margin, or cannot tell.
     """
 
     label: str
@@ -43,6 +44,13 @@ class Effect:
         """`+0.6 (+0.1 to +1.1)`, in the unit of differences."""
         around = fmt.interval(self.lo, self.hi, lambda end: fmt.difference(end, self.metric))
         return fmt.with_interval(fmt.difference(self.delta, self.metric), around)
+
+    @property
+    def sentence(self) -> str:
+        """`T = 4 on top of pruned: +0.6 (+0.1 to +1.1) points, helps.`"""
+        unit = fmt.metric(self.metric).difference_unit
+        change = f"{self.label} on top of {self.on}" if self.on else f"{self.label} alone"
+        return f"{change}: {self.text}{f' {unit}' if unit else ''}, {self.verdict}."
 
 
 def effect(run_dir: Path, pairs: Sequence[tuple[Row, Row]], *, label: str, on: str) -> Effect:
@@ -72,24 +80,28 @@ def against(run_dir: Path, rows: list[Row], *, control: str) -> list[Effect]:
     return effects
 
 
-def added(run_dir: Path, rows: list[Row], factors: Mapping[str, Any]) -> list[Effect]:
-    """For every factor (a column such as asked.prune -> its level without the technique), what each of its other levels does
-    on top of every combination of the other factors that was measured. Rows that lack a factor are left out.
+def combined(run_dir: Path, rows: list[Row], factors: Mapping[str, Any]) -> list[Effect]:
+    """What each technique does alone, and on top of each one of the later `factors`, so that every pair is looked at once.
+
+    factors: a column (asked.teacher) -> its level without the technique; every other level is a technique. Rows that lack a
+    factor are left out, and so are combinations that were not measured.
     """
-    complete = [row for row in _scored(rows) if all(value(row, factor) is not None for factor in factors)]
+    names, bases = list(factors), tuple(factors.values())
     cells: dict[tuple, list[Row]] = {}
-    for row in complete:
-        cells.setdefault(tuple(value(row, factor) for factor in factors), []).append(row)
+    for row in _scored(rows):
+        levels = tuple(value(row, name) for name in names)
+        if None not in levels:
+            cells.setdefault(levels, []).append(row)
     effects = []
-    for place, (factor, base) in enumerate(factors.items()):
-        for levels, group in cells.items():
-            without = (*levels[:place], base, *levels[place + 1 :])
-            pairs = _by_seed(group, cells.get(without, []))
-            if levels[place] != base and pairs:
-                others = [level for number, level in enumerate(levels) if number != place]
-                bases = [level for name, level in factors.items() if name != factor]
-                on = " + ".join(str(level) for level, plain in zip(others, bases, strict=True) if level != plain)
-                effects.append(effect(run_dir, pairs, label=str(levels[place]), on=on or "nothing else"))
+    for levels, group in cells.items():
+        changed = [place for place, (level, base) in enumerate(zip(levels, bases, strict=True)) if level != base]
+        if not 1 <= len(changed) <= 2:
+            continue
+        first, *rest = changed
+        without = (*levels[:first], bases[first], *levels[first + 1 :])
+        if pairs := _by_seed(group, cells.get(without, [])):
+            on = str(levels[rest[0]]) if rest else ""
+            effects.append(effect(run_dir, pairs, label=str(levels[first]), on=on))
     return effects
 
 
@@ -111,11 +123,11 @@ def table(effects: Sequence[Effect]) -> pd.DataFrame:
     lines = [
         {
             "change": each.label,
-            "on top of": each.on,
+            "compared with": each.on,
             f"difference, {unit}" if unit else "difference": each.text,
             "verdict": each.verdict,
             "trainings": each.n_trainings,
         }
         for each in effects
     ]
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines).set_index("change").rename_axis(None)

@@ -38,6 +38,19 @@ def teacher_outputs(teacher: nn.Module | Sequence[nn.Module], task: Task) -> Ten
     return cached_tensor(mean_outputs, first, task, others=others)
 
 
+def prepare_teacher(teacher: nn.Module | Sequence[nn.Module], task: Task, recipe: Recipe) -> Teacher:
+    """What to give as the teacher of trainings by this recipe: stored outputs, or the networks where the recipe augments."""
+    return teacher if recipe.augment and task.augment is not None else teacher_outputs(teacher, task)
+
+
+def teacher_score(teacher: nn.Module | Sequence[nn.Module], task: Task, split: str = "val") -> float:
+    """The task's score of a teacher's mean outputs on a split."""
+    x, y = getattr(task, f"x_{split}"), getattr(task, f"y_{split}").numpy()
+    with lock.training():
+        outputs = torch.stack([infer(network, x) for network in networks_of(teacher)]).mean(0).numpy()
+    return task.metric.score(task.metric.item_scores(outputs, x.numpy(), y), y)
+
+
 def networks_of(teacher: nn.Module | Sequence[nn.Module]) -> list[nn.Module]:
     """A teacher's networks. Raises BadInput for an empty list."""
     networks = [teacher] if isinstance(teacher, nn.Module) else list(teacher)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from torch import nn
@@ -40,8 +39,6 @@ def qat(
             net.freeze()
 
     soft = {"teacher": teacher, "soft_weight": soft_weight, "temperature": temperature}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # PyTorch's own, at every copy of an exported graph
-        net: Any = finetune(prepare(model), task, recipe, after_step=freeze, **soft)
+    net: Any = finetune(prepare(model), task, recipe, after_step=freeze, **soft)
     net.freeze()
     return net

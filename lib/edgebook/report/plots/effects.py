@@ -29,7 +29,8 @@ def effects(shown: Sequence[Effect], *, title: str = "What each change does to t
         ends = [[(each.delta - each.lo) * metric.scale], [(each.hi - each.delta) * metric.scale]]
         face = colour if each.verdict in COLOURS else "white"
         axes.errorbar(each.delta * metric.scale, place, xerr=ends, fmt="o", color=colour, mfc=face, elinewidth=1.6)
-    names = [each.label if len({other.on for other in shown}) == 1 else f"{each.label}, on {each.on}" for each in shown]
+    several = len({each.on for each in shown}) > 1
+    names = [f"{each.label}, on {each.on}" if several and each.on else each.label for each in shown]
     axes.set_yticks(range(len(shown)), [textwrap.shorten(name, 60, placeholder=" …") for name in names])
     unit = f", {metric.difference_unit}" if metric.difference_unit else ""
     axes.set(ylim=(len(shown) - 0.5, -0.5), xlabel=f"difference in test {metric.label}{unit}")
