@@ -10,7 +10,7 @@ from typing import Any
 
 from edgebook import parameters
 from edgebook.errors import BadInput
-from edgebook.naming import execution_name, is_path
+from edgebook.naming import execution_name, is_package, is_path
 from edgebook.runner.notebook_file import reads
 from edgebook.runner.preset import Point, Preset, merged
 
@@ -65,7 +65,7 @@ def stages(executions: list[Execution]) -> Iterator[list[Execution]]:
 
 def absolute(name: str) -> str:
     """A path as seen from anywhere: `~` is the home, relative ones start where the user stands; other names as they are."""
-    if not is_path(name):
+    if not is_path(name) or is_package(name):
         return name
     path, colon, function = name.rpartition(":")
     return f"{Path(path if colon else name).expanduser().absolute()}{colon}{function if colon else ''}"
@@ -82,6 +82,9 @@ def _execution(preset: Preset, stem: str, point: Point | None, seed: int | None,
     for layer in [*layers, *overrides, identity]:
         values = merged(values, {name: value for name, value in layer.items() if name in defaults})
     values |= {name: absolute(values[name]) for name in values if _is_place(name, values[name])}
+    if (values.get("baseline_recipe") or {}).get("weights"):
+        weights = str(Path(values["baseline_recipe"]["weights"]).expanduser().absolute())
+        values["baseline_recipe"] = {**values["baseline_recipe"], "weights": weights}
     parameters.check(values, where=f"{preset.path}: {stem}")
     return Execution(stem, execution_name(stem, values), values, reads(stem))
 
