@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+PACKAGE = re.compile(r"(?![\w.]*\.py:)[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 LONGEST = 80  # characters of data and network in the name of an execution
 LONGEST_GRID = 60  # characters of what a grid has set
 
@@ -18,8 +19,13 @@ def short_id(*parts: Any) -> str:
 
 
 def is_path(name: str) -> bool:
-    """Whether a task or a model is given by a file instead of a name: `data.npz`, `path/to/net.py:build`."""
-    return "/" in name or "." in name
+    """Whether a task or a model is the user's own instead of a name: `data.npz`, `path/to/net.py:build`, `package:function`."""
+    return any(sign in name for sign in "/.:")
+
+
+def is_package(name: str) -> bool:
+    """Whether a model is a function or class of an installed package: `package.module:name`."""
+    return PACKAGE.fullmatch(name) is not None
 
 
 def task_label(name: str) -> str:
@@ -28,17 +34,24 @@ def task_label(name: str) -> str:
 
 
 def model_label(name: str) -> str:
-    """`resnet8`, or `net:build` for `path/to/net.py:build`."""
+    """`resnet8`, `net:build` for `path/to/net.py:build`, `models:resnet18` for `torchvision.models:resnet18`, `net` for
+    `path/to/net.pt2`."""
     path, colon, function = name.rpartition(":")
-    return f"{Path(path).stem}:{function}" if colon else name
+    if not colon:
+        return Path(name).stem if is_path(name) else name
+    return f"{path.rpartition('.')[2] if is_package(name) else Path(path).stem}:{function}"
 
 
 def case_id(values: dict[str, Any]) -> str | None:
     """6 hex digits of the data's and the network's full names and of the network's shape; None without a task.
 
-    Rows of one case compare with each other. Two networks, or two files of one name, are two cases whatever their labels.
+    Rows of one case compare with each other. Two networks, two files of one name, or one network from two files of weights are
+    cases of their own whatever their labels.
     """
-    return short_id(values["task"], values["model"], values.get("model_shape") or {})[:6] if "task" in values else None
+    if "task" not in values:
+        return None
+    weights = (values.get("baseline_recipe") or {}).get("weights")
+    return short_id(values["task"], values["model"], values.get("model_shape") or {}, *([weights] if weights else []))[:6]
 
 
 def execution_name(notebook: str, values: dict[str, Any]) -> str:

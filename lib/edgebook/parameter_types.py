@@ -28,8 +28,9 @@ RECIPE: dict[str, Any] = {
     "label_smoothing": Ratio,
     "augment": bool,
     "dtype": Literal["float32", "bfloat16"],
+    "frozen": list[str],
 }
-BASELINE_RECIPE = RECIPE | {"epochs": Count}
+BASELINE_RECIPE = RECIPE | {"weights": str}  # weights: a file that training starts from
 
 
 def several(item: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from edgebook.errors import BadInput
-from edgebook.naming import is_path
+from edgebook.naming import is_package, is_path
 from edgebook.parameter_types import (
     BASELINE_RECIPE,
     RECIPE,
@@ -66,7 +66,7 @@ RUNTIMES = "edgebook.runtimes.base:RUNTIMES"
 PARAMS: dict[str, Param] = {
     "run": Param(RunName, "name of the run: the folder under reports/"),
     "task": Param(str, "data set, or a path to your own or its description", choices="edgebook.tasks:TASKS", takes_path=True),
-    "model": Param(str, "architecture, or path/to/file.py:function", choices=MODELS, takes_path=True),
+    "model": Param(str, "architecture, or path/to/file.py:name, package.module:name, net.pt2", choices=MODELS, takes_path=True),
     "model_shape": Param(dict[str, Any], "arguments of the model's builder"),
     "seed": Param(Natural, "seed of training and of every random choice"),
     "grid_values": Param(dict[str, Any], "what a preset's grid has set for this execution; part of its name"),
@@ -217,7 +217,7 @@ def _check_choices(name: str, value: Any, where: str) -> None:
     param = PARAMS[name]
     for choice in _choices_in(value) if param.choices else []:
         if param.takes_path and is_path(choice):
-            if not Path(choice.rpartition(":")[0] or choice).expanduser().exists():
+            if not is_package(choice) and not Path(choice.rpartition(":")[0] or choice).expanduser().exists():
                 raise BadInput(f"{where}: {name} = {choice!r}: no such file or folder")
         elif choice not in param.names():
             raise BadInput(f"{where}: {name} = {choice!r} is unknown; allowed: {', '.join(param.names())}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import sys
 from pathlib import Path
 
 from edgebook.errors import BadInput
 from edgebook.files import sha256
 from edgebook.libraries import versions_of
+from edgebook.naming import is_package
 from edgebook.source_key import closure
 
 
@@ -24,11 +26,26 @@ def user_source(name: str) -> dict[str, str]:
 
     Keys are paths relative to the file's folder, and names of libraries. Raises BadInput for a file that cannot be read.
     """
-    file = path_of(name)
     digests: dict[str, str] = {}
     libraries: set[str] = set()
+    if is_package(name):
+        return _package(name)
+    file = path_of(name)
     _add(file, file.parent, digests, libraries)
     return digests | versions_of(libraries)
+
+
+def _package(name: str) -> dict[str, str]:
+    """The version of an installed package; of one without a version, a folder on the path, its files."""
+    top = name.partition(":")[0].partition(".")[0]
+    if versions := versions_of([top]):
+        return versions
+    spec = importlib.util.find_spec(top)
+    if spec is None or not spec.origin:
+        raise BadInput(f"model {name!r}: package {top} is not installed")
+    file = Path(spec.origin)
+    files = sorted(file.parent.rglob("*.py")) if spec.submodule_search_locations else [file]
+    return {str(path.relative_to(file.parent)): sha256(path) for path in files}
 
 
 def _add(file: Path, folder: Path, digests: dict[str, str], libraries: set[str]) -> None:

@@ -17,14 +17,17 @@ from torch import nn
 from edgebook import parameters
 from edgebook.errors import BadInput, Unsupported, one_line
 from edgebook.models import allow_network, build_model
+from edgebook.models.weights_file import load_weights
 from edgebook.naming import case_id, execution_name, is_path, model_label, short_id
 from edgebook.paths import reports_dir
 from edgebook.runtimes.base import Quant
 from edgebook.tasks import load_task
 from edgebook.tasks.task import Task
-from edgebook.training.loop import seed_all, train
+from edgebook.training.loop import evaluate, seed_all, train
 from edgebook.training.recipe import Recipe, recipe_from
 from edgebook.training.store import cached
+
+OF_BASELINE = ("baseline", "finetune")  # stages that train the layers of the baseline
 
 
 class Skipped(RuntimeError):
@@ -108,7 +111,11 @@ class Notebook:
     def recipe(self, stage: str = "baseline") -> Recipe:
         """How a stage (baseline, teacher, finetune, distill, qat) is trained: `<stage>_recipe`, else as the baseline."""
         fixed = {"device": self["device"], "seed": self["seed"]}
-        return recipe_from(self[f"{stage}_recipe"], defaults=self["baseline_recipe"], **fixed)
+        shared = {name: value for name, value in self["baseline_recipe"].items() if name != "weights"}
+        if stage not in OF_BASELINE:
+            shared.pop("frozen", None)  # names of layers that the stage's network need not have
+        own = self[f"{stage}_recipe"] if stage != "baseline" else {}
+        return recipe_from(own, defaults=shared, **fixed)
 
 
 def start(stem: str, values: dict[str, Any]) -> Notebook:
@@ -126,10 +133,26 @@ def start(stem: str, values: dict[str, Any]) -> Notebook:
 def new_model(
     nb: Notebook, name: str | None = None, shape: dict[str, Any] | None = None, *, seed: int | None = None
 ) -> nn.Module:
-    """A freshly initialised network: the notebook's own, or the named one; the same for the same seed (None: the notebook's)."""
+    """A freshly initialised network: the notebook's own, with the weights that its recipe names, or the named one; the same for
+    the same seed (None: the notebook's).
+    """
     seed_all(nb["seed"] if seed is None else seed)
     arguments: dict[str, Any] = nb["model_shape"] if shape is None else shape
-    return build_model(name or nb["model"], nb.task.input_shape, nb.task.n_outputs, **arguments)
+    model = build_model(name or nb["model"], nb.task.input_shape, nb.task.n_outputs, **arguments)
+    return model if name or shape is not None else started(model, nb.params, nb.task)
+
+
+def started(model: nn.Module, params: dict[str, Any], task: Task) -> nn.Module:
+    """The model with the weights that `baseline_recipe` names, in place. Raises BadInput, also for a network of this project
+    that is neither trained nor given weights.
+    """
+    recipe = params["baseline_recipe"]
+    if recipe["epochs"] == 0 and not recipe.get("weights") and not is_path(params["model"]):
+        raise BadInput("baseline_recipe.epochs = 0 without weights; allowed: 1 or more, or weights: a file")
+    if recipe.get("weights"):
+        new = load_weights(model, Path(recipe["weights"]), task.n_outputs)
+        print(f"weights from {Path(recipe['weights']).name}", *(f"but for {entry}" for entry in new), sep=", ", flush=True)
+    return model
 
 
 def teachers(nb: Notebook) -> list[nn.Module]:
@@ -149,8 +172,11 @@ def baseline(nb: Notebook) -> nn.Module:
     Raises BadInput with the reason when it cannot be trained.
     """
     asked = {"model_shape": nb["model_shape"], **nb["baseline_recipe"]}
+    if asked.get("weights"):
+        asked["weights"] = Path(asked["weights"]).name
     with version(nb, "baseline", label="baseline", family="baseline", role="baseline", asked=asked) as made:
         made.model = cached(train, new_model(nb), nb.task, nb.recipe())
+        made.model.history = made.model.history or [{"epoch": 0, "val_score": evaluate(made.model, nb.task)}]
     if made.error:
         raise BadInput(f"the baseline could not be trained: {made.error}")
     return made.model

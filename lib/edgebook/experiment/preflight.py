@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from edgebook.errors import BadInput
+from edgebook.experiment.notebook import started
 from edgebook.models import allow_network, build_model
 from edgebook.naming import is_path
 from edgebook.tasks import load_task
@@ -29,7 +30,7 @@ def data_fingerprints(tasks: list[str]) -> dict[str, str]:
 
 
 def check(executions: Iterable[Planned]) -> None:
-    """Raises BadInput, with the execution's name, for data that cannot be loaded or a network that does not fit them.
+    """Raises BadInput, with the execution's name, for data that cannot be loaded, or a network or weights that do not fit.
 
     The user's own networks are allowed to run, since the user has named them.
     """
@@ -45,6 +46,8 @@ def check(executions: Iterable[Planned]) -> None:
                 allow_network(params[model])
             task = tasks[params["task"]]
             try:
-                build_model(params[model], task.input_shape, task.n_outputs, **params.get(shape, {}))
+                network = build_model(params[model], task.input_shape, task.n_outputs, **params.get(shape, {}))
+                if model == "model" and "baseline_recipe" in params:
+                    started(network, params, task)
             except BadInput as error:
                 raise BadInput(f"{execution.name}: {error}") from None

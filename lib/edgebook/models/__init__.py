@@ -7,12 +7,12 @@ import torch.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgebook.errors import BadInput
-from edgebook.models.network_file import allow_network, build_from_file
+from edgebook.models.constructor import construct
+from edgebook.models.own_network import allow_network, build_own
 from edgebook.naming import is_path
 from edgebook.registry import pick
 
@@ -47,8 +47,9 @@ WRAPPERS = {
 def build_model(name: str, input_shape: Sequence[int], n_outputs: int, **shape: Any) -> nn.Module:
     """A new network, with `model.spec`.
 
-    name: one of MODELS, or `path/to/file.py:function` for a function `(input_shape, n_outputs, **shape) -> Module` in a file
-    that the user has allowed (`allow_network`). Weights are drawn from torch's global generator: seed it first.
+    name: one of MODELS, or a network of the user's own that is allowed (`allow_network`): a function or class in a file,
+    `path/to/file.py:name`, or in an installed package, `package.module:name`, or a program that torch.export wrote, `net.pt2`.
+    Weights are drawn from torch's global generator: seed it first.
     Raises BadInput for an unknown name, a keyword that the model lacks, an input that it does not take, a file that is not
     allowed or that fails.
     """
@@ -59,9 +60,9 @@ def build_model(name: str, input_shape: Sequence[int], n_outputs: int, **shape: 
     input_shape = positive_ints(name, "input_shape", input_shape)
     (n_outputs,) = positive_ints(name, "n_outputs", n_outputs, n=1)
     if is_path(name):
-        model = build_from_file(name, lambda build: _build(name, build, input_shape, n_outputs, shape))
+        model = build_own(name, input_shape, n_outputs, shape)
     else:
-        model = _build(name, pick(MODELS, name, "model"), input_shape, n_outputs, shape)
+        model = construct(name, pick(MODELS, name, "model"), input_shape, n_outputs, shape)
     if not isinstance(model, nn.Module):
         raise BadInput(f"model {name} returned {type(model).__name__}; allowed: a torch.nn.Module")
     plain = {key: list(value) if isinstance(value, tuple) else value for key, value in shape.items()}
@@ -84,13 +85,3 @@ def rebuild(spec: dict[str, Any], structure: dict[str, Any] | None = None) -> nn
             resize(model, wrapper["structure"])
         model = pick(WRAPPERS, wrapper["name"], "wrapper")(model)
     return (resize(model, structure) if structure else model).eval()
-
-
-def _build(name: str, build: Callable[..., Any], input_shape: tuple[int, ...], n_outputs: int, shape: dict[str, Any]) -> Any:
-    """What the builder returns. Raises BadInput for a keyword that it lacks."""
-    parameters = list(inspect.signature(build).parameters.values())[2:]
-    allowed = [parameter.name for parameter in parameters]
-    unknown = sorted(set(shape) - set(allowed))
-    if unknown and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        raise BadInput(f"model {name} has no shape parameter {', '.join(unknown)}; allowed: {', '.join(allowed) or 'none'}")
-    return build(input_shape, n_outputs, **shape)

@@ -14,16 +14,22 @@ from types import ModuleType
 from typing import Any
 
 from edgebook.errors import BadInput, one_line
+from edgebook.naming import is_package
 
 VARIABLE = "EDGEBOOK_NETWORKS"  # allowed files, as in PATH: processes that are started from here inherit it
+PACKAGES = "EDGEBOOK_PACKAGES"  # allowed functions and classes of installed packages, with commas between
 _helpers: dict[str, Path] = {}  # module beside a network file -> its folder
 
 
 def allow_network(name: str) -> None:
-    """Let this process, and those it starts, run the file of `path/to/file.py:function` (or `path/to/file.py`).
+    """Let this process, and those it starts, run the file of `path/to/file.py:function` (or `path/to/file.py`, or `net.pt2`),
+    or the function or class `package.module:name`.
 
     To be called with what the user typed, never with what a stored file says.
     """
+    if is_package(name):
+        os.environ[PACKAGES] = ",".join(dict.fromkeys([*allowed_packages(), name]))
+        return
     file = _file_of(name)
     if file not in allowed_networks():
         os.environ[VARIABLE] = os.pathsep.join(map(str, [*allowed_networks(), file]))
@@ -34,18 +40,31 @@ def allowed_networks() -> list[Path]:
     return [Path(entry).expanduser().resolve() for entry in os.environ.get(VARIABLE, "").split(os.pathsep) if entry]
 
 
+def allowed_packages() -> list[str]:
+    """The functions and classes of installed packages that may run."""
+    return [entry for entry in os.environ.get(PACKAGES, "").split(",") if entry]
+
+
+def check_allowed(name: str) -> Path:
+    """The file of a network. Raises BadInput when it is absent or not allowed to run."""
+    file, (path, colon, function) = _file_of(name), name.rpartition(":")
+    path = path if colon and function.isidentifier() else name
+    if not file.is_file():
+        raise BadInput(f"model {name!r}: no file {path}; allowed: path/to/file.py:function")
+    if file not in allowed_networks():
+        raise BadInput(f"model {name!r}: {path} is not allowed to run; set {VARIABLE} to its path when you trust it")
+    return file
+
+
 def build_from_file(name: str, build: Callable[[Callable[..., Any]], Any]) -> Any:
     """`build(function)` for the function that `path/to/file.py:function` names; modules beside the file can be imported.
 
     Raises BadInput when the file is not allowed, or when it or `build` raises anything.
     """
-    file, (path, colon, function) = _file_of(name), name.rpartition(":")
+    path, colon, function = name.rpartition(":")
     if not colon:
         raise BadInput(f"model {name!r} names no function; allowed: path/to/file.py:function")
-    if not file.is_file():
-        raise BadInput(f"model {name!r}: no file {path}; allowed: path/to/file.py:function")
-    if file not in allowed_networks():
-        raise BadInput(f"model {name!r}: {path} is not allowed to run; set {VARIABLE} to its path when you trust it")
+    file = check_allowed(name)
     try:
         with _imports_beside(file):
             builder = getattr(module := _module(file), function, None)
@@ -55,8 +74,13 @@ def build_from_file(name: str, build: Callable[[Callable[..., Any]], Any]) -> An
         raise
     except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise BadInput(f"model {name!r} cannot be built: {one_line(error)}") from error
-    functions = [key for key, value in vars(module).items() if inspect.isfunction(value)]
-    raise BadInput(f"model {name!r}: {path} has no function {function!r}; it has: {', '.join(functions) or 'none'}")
+    raise BadInput(f"model {name!r}: {path} has no function {function!r}; it has: {', '.join(_builders(module)) or 'none'}")
+
+
+def _builders(module: ModuleType) -> list[str]:
+    """Functions and classes that a file defines itself."""
+    of_module = [(key, value) for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+    return [key for key, value in of_module if inspect.isfunction(value) or inspect.isclass(value)]
 
 
 def _file_of(name: str) -> Path:

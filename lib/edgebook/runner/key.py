@@ -11,7 +11,7 @@ from typing import Any
 
 from edgebook import paths, rows
 from edgebook.files import sha256
-from edgebook.naming import is_path
+from edgebook.naming import is_package, is_path
 from edgebook.runner.notebook_file import code_cells
 from edgebook.runner.plan import Execution, sources
 from edgebook.source_key import Closure, closure
@@ -73,7 +73,8 @@ def _paths(params: dict[str, Any]) -> list[str]:
 def _file(text: str) -> Any:
     """What a text stands for when it names a network or data; null when it names neither."""
     file = path_of(text)
-    return user_source(text) if file.is_file() and file.suffix == ".py" else data_digest(file)
+    is_code = is_package(text) or (file.is_file() and file.suffix == ".py")
+    return user_source(text) if is_code else data_digest(file)
 
 
 def _rows(folder: Path, execution: Execution, executions: list[Execution]) -> dict[str, str | None]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgebook import parameters
 from edgebook.errors import BadInput
-from edgebook.naming import case_id, execution_name, is_path
+from edgebook.naming import case_id, execution_name, is_package, is_path
 from edgebook.runner.grid import NAMING, combinations, layer, value_at
 from edgebook.runner.notebook_file import reads
 from edgebook.runner.preset import Point, Preset, Values, merged
@@ -76,7 +76,7 @@ def case_of(execution: Execution) -> tuple[str | None, int | None]:
 
 def absolute(name: str) -> str:
     """A path as seen from anywhere: `~` is the home, relative ones start where the user stands; other names as they are."""
-    if not is_path(name):
+    if not is_path(name) or is_package(name):
         return name
     path, colon, function = name.rpartition(":")
     return f"{Path(path if colon else name).expanduser().absolute()}{colon}{function if colon else ''}"
@@ -98,6 +98,9 @@ def _execution(
     for given in [*layers, *overrides, identity]:
         values = merged(values, {name: value for name, value in given.items() if name in defaults})
     values |= {name: absolute(values[name]) for name in values if _is_place(name, values[name])}
+    if (values.get("baseline_recipe") or {}).get("weights"):
+        weights = str(Path(values["baseline_recipe"]["weights"]).expanduser().absolute())
+        values["baseline_recipe"] = {**values["baseline_recipe"], "weights": weights}
     parameters.check(values, where=f"{preset.path}: {stem}")
     if lost := [axis for axis, value in (grid_values or {}).items() if value_at(values, axis) != value]:
         raise BadInput(

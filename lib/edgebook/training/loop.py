@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from edgebook import lock
 from edgebook.errors import BadInput
 from edgebook.tasks.task import Task
+from edgebook.training.frozen import freeze, thaw
 from edgebook.training.losses import Loss, hard_loss
 from edgebook.training.recipe import Recipe
 
@@ -83,11 +84,12 @@ def train(
 
     loss: (model, x, y, step) -> scalar, the kind's own on the labels when None. `before_step` runs after backward,
     `after_step` after the optimizer, each with (model, step). keep: the weights of the epoch with the best validation score,
-    or of the last one (for schedules whose end matters). One-cycle schedule (Smith 2018).
+    or of the last one (for schedules whose end matters). With 0 epochs the copy is as given. One-cycle schedule (Smith 2018).
     Raises FloatingPointError when the loss is not finite.
     """
     seed_all(recipe.seed)
     model = copy.deepcopy(model)
+    frozen = freeze(model, recipe.frozen)
     x, y = _placed(model, task, pick_device(recipe.device))
     optimizer, n_steps = make_optimizer(model, recipe), recipe.steps_per_epoch(len(x))
     schedule = _one_cycle(optimizer, recipe.lr, max(recipe.epochs * n_steps, 2))
@@ -96,7 +98,7 @@ def train(
     for epoch in range(recipe.epochs):
         with lock.training():
             started, aside = time.perf_counter(), lock.seconds_aside()
-            model.train()
+            _training_mode(model, frozen)
             batches = enumerate(_batches(x, y, recipe, order, task.augment), epoch * n_steps)
             mean_loss = float(sum(one_step(xb, yb, step) for step, (xb, yb) in batches)) / n_steps
             seconds = time.perf_counter() - started - (lock.seconds_aside() - aside)
@@ -106,8 +108,16 @@ def train(
         history.append({"epoch": epoch + 1, "loss": mean_loss, "val_score": score, "seconds": seconds})
         best.update(score, model, is_last=epoch + 1 == recipe.epochs)
     model = best.restored(model).to("cpu").eval()
+    thaw(model)
     model.history = history
     return model
+
+
+def _training_mode(model: nn.Module, frozen: list[nn.Module]) -> None:
+    """All but the frozen modules."""
+    model.train()
+    for module in frozen:
+        module.eval()
 
 
 @dataclass

@@ -11,7 +11,8 @@ from edgebook.errors import BadInput
 class Recipe:
     """Epochs, optimizer and schedule of one training; `dataclasses.replace` makes variants of it.
 
-    lr: peak of the one-cycle schedule. dtype: float32, or bfloat16 by autocast. augment: use the task's augmentation.
+    lr: peak of the one-cycle schedule. dtype: float32, or bfloat16 by autocast. augment: use the task's augmentation. frozen:
+    modules and parameters that stay as they are, see `frozen.freeze`.
     """
 
     epochs: int
@@ -24,6 +25,7 @@ class Recipe:
     dtype: str = "float32"
     device: str = "auto"
     seed: int = 0
+    frozen: tuple[str, ...] = ()
 
     def steps_per_epoch(self, n_items: int) -> int:
         """Optimizer steps of one epoch over `n_items`; the last batch may be short, but a single item is left out."""
@@ -42,4 +44,4 @@ def recipe_from(values: dict, *, defaults: dict | None = None, **fixed) -> Recip
     merged = {**(defaults or {}), **{name: value for name, value in values.items() if value is not None}, **fixed}
     if unknown := merged.keys() - set(FIELDS):
         raise BadInput(f"recipe: {', '.join(sorted(unknown))} is unknown; allowed: {', '.join(FIELDS)}")
-    return Recipe(**merged)
+    return Recipe(**{**merged, "frozen": tuple(merged.get("frozen", ()))})

@@ -85,7 +85,9 @@ class Cluster:
     workers: dict[str, Resources] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     in_flight: dict[str, InFlight] = field(default_factory=dict)
-    first_of_case: dict[tuple[str | None, int | None], str] = field(default_factory=dict)  # trains the baseline, which the others get
+    first_of_case: dict[tuple[str | None, int | None], str] = field(
+        default_factory=dict
+    )  # trains the baseline, which the others get
     ended: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
     looked: float = -LOOK_S
 
