@@ -17,12 +17,14 @@ from torch import nn
 from edgebook import parameters
 from edgebook.errors import BadInput, Unsupported, one_line
 from edgebook.models import allow_network, build_model
+from edgebook.models.parametrizations import plain
 from edgebook.naming import execution_name, is_path, model_label, short_id
 from edgebook.paths import reports_dir
 from edgebook.runtimes.base import Quant
 from edgebook.tasks import load_task
 from edgebook.tasks.task import Task
 from edgebook.training.loop import seed_all, train
+from edgebook.training.network_check import check_network
 from edgebook.training.recipe import Recipe, recipe_from
 from edgebook.training.store import cached
 
@@ -63,7 +65,7 @@ class Version:
 
     @model.setter
     def model(self, network: nn.Module) -> None:
-        self.network = network
+        self.network = plain(network)
 
     def fail(self, error: BaseException) -> None:
         """Keep the reason instead of a network."""
@@ -119,10 +121,15 @@ def start(stem: str, values: dict[str, Any]) -> Notebook:
 
 
 def new_model(nb: Notebook, name: str | None = None, shape: dict[str, Any] | None = None) -> nn.Module:
-    """A freshly initialised network: the notebook's own, or the named one; the same for the same seed."""
+    """A freshly initialised network: the notebook's own, or the named one; the same for the same seed. It is called once.
+
+    Raises BadInput for a network that does not fit the task.
+    """
     seed_all(nb["seed"])
     arguments: dict[str, Any] = nb["model_shape"] if shape is None else shape
-    return build_model(name or nb["model"], nb.task.input_shape, nb.task.n_outputs, **arguments)
+    model = build_model(name or nb["model"], nb.task.input_shape, nb.task.n_outputs, **arguments)
+    check_network(model, nb.task)
+    return model
 
 
 def baseline(nb: Notebook) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Before any kernel starts: every data set is loaded and every network built once."""
+"""Before any kernel starts: every data set is loaded, and every network built and called once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from edgebook.errors import BadInput
 from edgebook.models import allow_network, build_model
 from edgebook.naming import is_path
 from edgebook.tasks import load_task
+from edgebook.training.network_check import check_network
 
 NETWORKS = (("model", "model_shape"), ("student", "student_shape"))
 
@@ -29,6 +30,7 @@ def check(executions: Iterable[Planned]) -> None:
     The user's own networks are allowed to run, since the user has named them.
     """
     tasks: dict[str, Any] = {}
+    checked: list[tuple] = []
     for execution in executions:
         params = execution.params
         for model, shape in NETWORKS if "task" in params else ():
@@ -38,8 +40,11 @@ def check(executions: Iterable[Planned]) -> None:
                 tasks[params["task"]] = load_task(params["task"])
             if is_path(params[model]):
                 allow_network(params[model])
-            task = tasks[params["task"]]
+            task, network = tasks[params["task"]], (params["task"], params[model], params.get(shape, {}))
+            if network in checked:
+                continue
+            checked.append(network)
             try:
-                build_model(params[model], task.input_shape, task.n_outputs, **params.get(shape, {}))
+                check_network(build_model(network[1], task.input_shape, task.n_outputs, **network[2]), task)
             except BadInput as error:
                 raise BadInput(f"{execution.name}: {error}") from None
