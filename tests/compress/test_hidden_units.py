@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from edgebook.compress.prune import HIDDEN_IMPORTANCES, hidden_importance
-from edgebook.compress.prune.hidden_units import keep_units, prune_units, recurrent_parts, unit_slices, zero_units
+from edgebook.compress.prune.hidden_slices import keep_units, links, unit_slices, zero_units
+from edgebook.compress.prune.hidden_units import prune_units
 from edgebook.errors import BadInput, Unsupported
 from edgebook.models import build_model
 from edgebook.models.macs import count_macs, count_params
@@ -40,10 +41,10 @@ SHAPES = [
 def test_zeroing_units_equals_removing_them(signals, name, shape):
     model = net(name, signals, **shape)
     smaller = net(name, signals, **shape)
-    places = [place for place, _, _ in unit_slices(*recurrent_parts(model))]
+    places = [place for place, _, _ in unit_slices(links(model))]
     remaining = {place: torch.randperm(6)[:4].sort().values for place in places}
     removed = {place: torch.tensor([u for u in range(6) if u not in units.tolist()]) for place, units in remaining.items()}
-    keep_units(*recurrent_parts(smaller), remaining)
+    keep_units(links(smaller), remaining)
     expected = infer(zero_units(model, removed), signals.x_val[:32])
     torch.testing.assert_close(infer(smaller, signals.x_val[:32]), expected, atol=1e-6, rtol=1e-5)
     assert not torch.allclose(expected, infer(model, signals.x_val[:32]), atol=1e-4)
@@ -77,10 +78,10 @@ def test_its_file_computes_the_same(signals, tmp_path):
 
 @pytest.mark.parametrize("importance", ["l1", "l2", "loss", "taylor"])
 def test_a_unit_without_effect_goes_first(signals, importance):
-    model = zero_units(net("gru", signals), {(0, 0): torch.tensor([1, 4]), (0, 1): torch.tensor([0, 5])})
-    for place, _, out in unit_slices(*recurrent_parts(model)):
+    model = zero_units(net("gru", signals), {(0, 0, 0): torch.tensor([1, 4]), (0, 0, 1): torch.tensor([0, 5])})
+    for place, _, out in unit_slices(links(model)):
         for weight, dim, index in out:  # nor does anything read it
-            weight.data.index_fill_(dim, index[[1, 4] if place == (0, 0) else [0, 5]].flatten(), 0.0)
+            weight.data.index_fill_(dim, index[[1, 4] if place == (0, 0, 0) else [0, 5]].flatten(), 0.0)
     with torch.no_grad():  # a unit that matters for the loss matters more than none
         model.linear.weight *= 3
     smaller = prune_units(model, signals, pruning_ratio=0.3, importance=importance)
@@ -88,8 +89,8 @@ def test_a_unit_without_effect_goes_first(signals, importance):
         x, y = hidden_importance.sample_items(signals, 0)
         whole = torch.nn.functional.cross_entropy(infer(model, x), y)
         left = hidden_importance.loss(model, signals, 0)
-        torch.testing.assert_close(left[0, 0][[1, 4]], whole.expand(2))
-        assert not torch.allclose(left[0, 0], whole.expand(len(left[0, 0])), atol=1e-6)
+        torch.testing.assert_close(left[0, 0, 0][[1, 4]], whole.expand(2))
+        assert not torch.allclose(left[0, 0, 0], whole.expand(len(left[0, 0, 0])), atol=1e-6)
     else:
         torch.testing.assert_close(infer(smaller, signals.x_val), infer(model, signals.x_val), atol=1e-5, rtol=1e-4)
 
@@ -135,8 +136,57 @@ class ReadsTheMean(torch.nn.Module):
 
 def test_a_model_of_another_structure_is_unsupported(signals):
     torch.manual_seed(0)
-    with pytest.raises(Unsupported, match="one GRU or LSTM and one dense layer; Conv1dNet has Linear") as caught:
+    with pytest.raises(Unsupported, match=r"in a GRU or LSTM before a dense layer: Conv1dNet has none") as caught:
         prune_units(build_model("conv1d", (1, 40), 10), signals, pruning_ratio=0.5)
     assert caught.value.code == "structure"
     with pytest.raises(Unsupported, match="ReadsTheMean reads its GRU otherwise"):
         prune_units(ReadsTheMean(), signals, pruning_ratio=0.5)
+    with pytest.raises(Unsupported, match="no layer reads what its GRU gives; Sequential has GRU, Linear"):
+        prune_units(torch.nn.Sequential(torch.nn.GRU(1, 6), torch.nn.Linear(5, 2)), signals, pruning_ratio=0.5)
+
+
+class KnowsItsWidth(torch.nn.Module):
+    """A forward that makes the first state itself; `n_steps` happens to be as large as the hidden size."""
+
+    def __init__(self):
+        super().__init__()
+        self.width, self.n_steps = 6, 6
+        self.lstm, self.linear = torch.nn.LSTM(1, 6, 2, batch_first=True), torch.nn.Linear(6, 10)
+
+    def forward(self, x):
+        zeros = torch.zeros(2, len(x), self.width)
+        return self.linear(self.lstm(x.transpose(1, 2), (zeros, zeros))[0][:, -1])
+
+
+class TwoModules(torch.nn.Module):
+    """Convolutions, then a GRU that a smaller LSTM reads in two directions."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv1d(1, 5, 3, stride=2)
+        self.gru = torch.nn.GRU(5, 8, batch_first=True)
+        self.lstm = torch.nn.LSTM(8, 4, batch_first=True, bidirectional=True)
+        self.linear = torch.nn.Linear(8, 10)
+
+    def forward(self, x):
+        return self.linear(self.lstm(self.gru(self.conv(x).transpose(1, 2))[0])[0][:, -1])
+
+
+@pytest.mark.parametrize("importance", HIDDEN_IMPORTANCES)
+def test_several_recurrent_modules_each_lose_their_own_units(signals, importance):
+    torch.manual_seed(0)
+    smaller = prune_units(TwoModules().eval(), signals, pruning_ratio=0.5, importance=importance)
+    assert (smaller.gru.hidden_size, smaller.lstm.input_size, smaller.lstm.hidden_size, smaller.linear.in_features) == (
+        4,
+        4,
+        2,
+        4,
+    )
+    assert smaller.conv.out_channels == smaller.gru.input_size == 5
+    assert infer(smaller, signals.x_val[:4]).shape == (4, 10)
+
+
+def test_a_forward_that_knows_the_width_is_told_the_new_one(signals):
+    torch.manual_seed(0)
+    smaller = prune_units(KnowsItsWidth().eval(), signals, pruning_ratio=0.5)
+    assert (smaller.width, smaller.lstm.hidden_size) == (3, 3)

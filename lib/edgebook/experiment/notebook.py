@@ -17,6 +17,7 @@ from torch import nn
 from edgebook import parameters
 from edgebook.errors import BadInput, Unsupported, one_line
 from edgebook.models import allow_network, build_model
+from edgebook.models.parametrizations import plain
 from edgebook.models.weights_file import load_weights
 from edgebook.naming import case_id, execution_name, is_path, model_label, short_id
 from edgebook.paths import reports_dir
@@ -24,6 +25,7 @@ from edgebook.runtimes.base import Quant
 from edgebook.tasks import load_task
 from edgebook.tasks.task import Task
 from edgebook.training.loop import evaluate, seed_all, train
+from edgebook.training.network_check import check_network
 from edgebook.training.recipe import Recipe, recipe_from
 from edgebook.training.store import cached
 
@@ -66,7 +68,7 @@ class Version:
 
     @model.setter
     def model(self, network: nn.Module) -> None:
-        self.network = network
+        self.network = plain(network)
 
     def fail(self, error: BaseException) -> None:
         """Keep the reason instead of a network."""
@@ -134,12 +136,14 @@ def new_model(
     nb: Notebook, name: str | None = None, shape: dict[str, Any] | None = None, *, seed: int | None = None
 ) -> nn.Module:
     """A freshly initialised network: the notebook's own, with the weights that its recipe names, or the named one; the same for
-    the same seed (None: the notebook's).
+    the same seed (None: the notebook's). It is called once: raises BadInput for a network that does not fit the task.
     """
     seed_all(nb["seed"] if seed is None else seed)
     arguments: dict[str, Any] = nb["model_shape"] if shape is None else shape
     model = build_model(name or nb["model"], nb.task.input_shape, nb.task.n_outputs, **arguments)
-    return model if name or shape is not None else started(model, nb.params, nb.task)
+    model = model if name or shape is not None else started(model, nb.params, nb.task)
+    check_network(model, nb.task)
+    return model
 
 
 def started(model: nn.Module, params: dict[str, Any], task: Task) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Before any kernel starts: every data set is loaded and every network built once."""
+"""Before any kernel starts: every data set is loaded, and every network built and called once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from edgebook.experiment.notebook import started
 from edgebook.models import allow_network, build_model
 from edgebook.naming import is_path
 from edgebook.tasks import load_task
+from edgebook.training.network_check import check_network
 
 NETWORKS = (("model", "model_shape"), ("student", "student_shape"))
 
@@ -35,6 +36,7 @@ def check(executions: Iterable[Planned]) -> None:
     The user's own networks are allowed to run, since the user has named them.
     """
     tasks: dict[str, Any] = {}
+    checked: list[tuple] = []
     for execution in executions:
         params = execution.params
         for model, shape in NETWORKS if "task" in params else ():
@@ -44,10 +46,19 @@ def check(executions: Iterable[Planned]) -> None:
                 tasks[params["task"]] = load_task(params["task"])
             if is_path(params[model]):
                 allow_network(params[model])
-            task = tasks[params["task"]]
+            task, network = tasks[params["task"]], _identity(params, model, shape)
+            if network in checked:
+                continue
+            checked.append(network)
             try:
-                network = build_model(params[model], task.input_shape, task.n_outputs, **params.get(shape, {}))
+                built = build_model(params[model], task.input_shape, task.n_outputs, **params.get(shape, {}))
                 if model == "model" and "baseline_recipe" in params:
-                    started(network, params, task)
+                    started(built, params, task)
+                check_network(built, task)
             except BadInput as error:
                 raise BadInput(f"{execution.name}: {error}") from None
+
+
+def _identity(params: dict[str, Any], model: str, shape: str) -> tuple:
+    """What a check depends on: data, network, shape and the recipe that names its weights."""
+    return params["task"], params[model], params.get(shape, {}), params.get("baseline_recipe") if model == "model" else None

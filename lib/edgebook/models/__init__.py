@@ -38,6 +38,7 @@ MODELS = {
 
 # what a technique makes of a whole network: (network) -> network; a spec lists them in the order in which they were applied
 WRAPPERS = {
+    "plain": "edgebook.models.parametrizations:plain",
     "folded": "edgebook.models.batch_norm:fold",
     "fake_quantized": "edgebook.models.fake_quantized:prepare",
     "streaming": "edgebook.models.streaming:stream",
@@ -56,6 +57,7 @@ def build_model(name: str, input_shape: Sequence[int], n_outputs: int, **shape: 
     from torch import nn
 
     from edgebook.models.layers import positive_ints
+    from edgebook.models.parametrizations import with_parametrizations
 
     input_shape = positive_ints(name, "input_shape", input_shape)
     (n_outputs,) = positive_ints(name, "n_outputs", n_outputs, n=1)
@@ -65,6 +67,7 @@ def build_model(name: str, input_shape: Sequence[int], n_outputs: int, **shape: 
         model = construct(name, pick(MODELS, name, "model"), input_shape, n_outputs, shape)
     if not isinstance(model, nn.Module):
         raise BadInput(f"model {name} returned {type(model).__name__}; allowed: a torch.nn.Module")
+    with_parametrizations(model)
     plain = {key: list(value) if isinstance(value, tuple) else value for key, value in shape.items()}
     model.spec = {"model": name, "input_shape": list(input_shape), "n_outputs": n_outputs, "shape": plain, "wrappers": []}
     return model

@@ -21,6 +21,7 @@ from edgebook.compress.prune.dependency_groups import (
 from edgebook.compress.prune.importance import rank_channels
 from edgebook.errors import BadInput
 from edgebook.models.macs import count_macs, count_params
+from edgebook.models.parametrizations import plain
 from edgebook.registry import pick
 from edgebook.tasks.task import Task
 from edgebook.training.finetune import finetune
@@ -52,7 +53,7 @@ def prune(
     Sources: Fang et al. 2023, DepGraph (Torch-Pruning); Fang et al. 2024, Isomorphic pruning.
     """
     _check(pruning_ratio, macs_ratio, layer_ratios, importance, scope, round_to)
-    pruned, dense = copy.deepcopy(model).eval(), model if original is None else original
+    pruned, dense = copy.deepcopy(plain(model)).eval(), plain(model if original is None else original)
     if not (pruning_ratio or macs_ratio or any((layer_ratios or {}).values())):
         return pruned
     ranking = rank_channels(pruned, task, importance=importance, seed=seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,8 @@ import torch_pruning as tp
 from torch import Tensor, nn
 
 from edgebook.compress.prune import SCOPES
-from edgebook.errors import BadInput, Unsupported
+from edgebook.compress.prune.recurrent_inputs import RecurrentInputs, one_operator_each
+from edgebook.errors import BadInput, Unsupported, one_line
 from edgebook.models.macs import count_macs, count_params
 
 LAYERS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.Linear)
@@ -50,15 +52,25 @@ def output_layer(model: nn.Module, example: Tensor) -> nn.Module:
 def make_pruner(model: nn.Module, input_shape: tuple[int, ...], *, kind: type = tp.pruner.BasePruner, **arguments: Any) -> Any:
     """A Torch-Pruning pruner of this very model that leaves the output layer alone; the model's mode is restored.
 
-    `arguments` go to the pruner's class. Raises Unsupported for a recurrent network.
+    `arguments` go to the pruner's class. Raises Unsupported for a network that Torch-Pruning cannot follow.
     """
-    if any(isinstance(module, nn.RNNBase) for module in model.modules()):
-        reason = "channels of convolutions and dense layers are pruned; for a GRU or LSTM use prune_units (24_prune_recurrent)"
-        raise Unsupported(reason, code="structure")
     was_training, device = model.training, next(model.parameters()).device
     example = torch.zeros(1, *input_shape, device=device)
-    pruner = kind(model, example, ignored_layers=[output_layer(model, example)], **arguments)
-    model.train(was_training)
+    recurrent = [module for module in model.modules() if isinstance(module, nn.RNNBase)]
+    # of its own: Torch-Pruning's defaults are shared by all pruners, and keep their layers for ever
+    groups: Any = {"in_channel_groups": {}, "out_channel_groups": {}, "num_heads": {}}
+    customized = {type(module): RecurrentInputs() for module in recurrent}
+    try:
+        ignored = [output_layer(model, example), *recurrent]
+        with warnings.catch_warnings(), one_operator_each(recurrent):
+            warnings.simplefilter("ignore")  # of parameters outside layers, whose groups are tried like all others
+            pruner = kind(model, (example,), ignored_layers=ignored, customized_pruners=customized, **groups, **arguments)
+    except Unsupported:
+        raise
+    except Exception as error:  # the user's forward may do anything that cannot be followed
+        raise Unsupported(f"Torch-Pruning cannot follow {type(model).__name__}: {one_line(error)}", code="structure") from error
+    finally:
+        model.train(was_training)
     return pruner
 
 
@@ -70,7 +82,7 @@ def channel_groups(pruner: Any) -> dict[str, Any]:
 
 
 def prunable(model: nn.Module, input_shape: tuple[int, ...]) -> Channels:
-    """The channels of every group that can be pruned. The model stays as it is."""
+    """The channels of every group that Torch-Pruning finds, also of those that `removable` refuses. The model stays as it is."""
     pruner = make_pruner(model, input_shape, importance=tp.importance.RandomImportance())
     return {name: len(group[0].idxs) for name, group in channel_groups(pruner).items()}
 

@@ -1,4 +1,4 @@
-"""How the hidden units of a GRU or LSTM are ranked: (model, task, seed) -> scores (n_units,) per (layer, direction)."""
+"""How hidden units are ranked: (model, task, seed) -> scores (n_units,) per place, (recurrent module, layer, direction)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from edgebook.compress.prune.hidden_units import Place, recurrent_parts, unit_slices, zero_units
+from edgebook.compress.prune.hidden_slices import Place, links, unit_slices, zero_units
 from edgebook.tasks.task import Task, draw_items
 from edgebook.training.loop import infer
 
@@ -30,7 +30,7 @@ def taylor(model: nn.Module, task: Task, seed: int) -> Scores:
     with torch.enable_grad():
         task.kind.loss(model.train()(x), x, y, 0.0).backward()
     scores = {}
-    for place, incoming, _ in unit_slices(*recurrent_parts(model)):
+    for place, incoming, _ in unit_slices(links(model)):
         parts = [_sum_per_unit(parameter.detach() * parameter.grad, dim, index) for parameter, dim, index in incoming]
         scores[place] = torch.stack(parts).sum(0).abs()
     model.eval().zero_grad(set_to_none=True)
@@ -40,20 +40,24 @@ def taylor(model: nn.Module, task: Task, seed: int) -> Scores:
 def loss(model: nn.Module, task: Task, seed: int) -> Scores:
     """The training loss with one unit at a time held at zero: one forward pass per unit, affordable for some hundred units."""
     x, y = sample_items(task, seed)
-    hidden = recurrent_parts(model)[0].hidden_size
 
     def without(place: Place, unit: int) -> float:
         outputs = infer(zero_units(model, {place: torch.tensor([unit])}), x)
         return task.kind.loss(outputs, x, y, 0.0).item()
 
-    places = [place for place, _, _ in unit_slices(*recurrent_parts(model))]
-    return {place: torch.tensor([without(place, unit) for unit in range(hidden)]) for place in places}
+    units = n_units(model)
+    return {place: torch.tensor([without(place, unit) for unit in range(n)]) for place, n in units.items()}
 
 
 def random(model: nn.Module, task: Task, seed: int) -> Scores:
     """The control: units drawn at random."""
-    rnn, head = recurrent_parts(model)
-    return {place: torch.rand(rnn.hidden_size) for place, _, _ in unit_slices(rnn, head)}
+    return {place: torch.rand(n) for place, n in n_units(model).items()}
+
+
+def n_units(model: nn.Module) -> dict[Place, int]:
+    """The number of units at every place."""
+    chain = links(model)
+    return {place: chain[place[0]].rnn.hidden_size for place, _, _ in unit_slices(chain)}
 
 
 def sample_items(task: Task, seed: int) -> tuple[Tensor, Tensor]:
@@ -64,7 +68,7 @@ def sample_items(task: Task, seed: int) -> tuple[Tensor, Tensor]:
 
 def _summed(model: nn.Module, size_of: Callable[[Tensor], Tensor]) -> Scores:
     scores = {}
-    for place, incoming, outgoing in unit_slices(*recurrent_parts(model)):
+    for place, incoming, outgoing in unit_slices(links(model)):
         matrices = [part for part in incoming + outgoing if part[0].ndim > 1]
         parts = [_sum_per_unit(size_of(parameter), dim, index) for parameter, dim, index in matrices]
         scores[place] = torch.stack([part / part.mean().clamp_min(1e-12) for part in parts]).sum(0)

@@ -13,6 +13,7 @@ from torch import nn
 from edgebook import lock
 from edgebook.compress.prune import IMPORTANCES
 from edgebook.compress.prune.dependency_groups import Ranking, channel_groups, make_pruner
+from edgebook.compress.prune.removable import no_channels, refusals
 from edgebook.errors import Unsupported
 from edgebook.registry import pick
 from edgebook.tasks.task import Task, draw_items
@@ -37,21 +38,26 @@ def has_batch_norm(model: nn.Module) -> bool:
 
 
 def rank_channels(model: nn.Module, task: Task, *, importance: str, seed: int = 0) -> Ranking:
-    """The importance of every channel of every group that can be pruned. The model's gradients are cleared.
+    """The importance of every channel of every group that can be pruned (`removable`). The model's gradients are cleared.
 
-    Raises BadInput for an unknown importance, Unsupported for one that needs batch norm in a network without.
+    Raises BadInput for an unknown importance, Unsupported for one that needs batch norm in a network without, and for a
+    network of which no channels can be removed.
     """
     rule: Importance = pick(IMPORTANCES, importance, "importance")
     if rule.needs_batch_norm and not has_batch_norm(model):
         raise Unsupported(f"importance {importance!r} needs batch norm, which {type(model).__name__} lacks", code="structure")
+    refused = refusals(model, task.input_shape)
     torch.manual_seed(seed)
     pruner = make_pruner(model, task.input_shape, importance=rule.make())
     if rule.gradients != "none":
         with lock.training():
             accumulate_gradients(model, task, squared=rule.gradients == "mean of squares", seed=seed)
-    groups = {name: (group, pruner.estimate_importance(group)) for name, group in channel_groups(pruner).items()}
+    removable = {name: group for name, group in channel_groups(pruner).items() if name not in refused}
+    groups = {name: (group, pruner.estimate_importance(group)) for name, group in removable.items()}
     model.zero_grad(set_to_none=True)
     ranked = {name: (group, scores) for name, (group, scores) in groups.items() if scores is not None}
+    if not ranked:
+        raise Unsupported(no_channels(refused), code="structure")
     return Ranking(
         scores={name: scores.detach() for name, (_, scores) in ranked.items()},
         surroundings={name: " ".join(_connection(pruner, dep) for dep, _ in group) for name, (group, _) in ranked.items()},

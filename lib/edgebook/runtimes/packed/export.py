@@ -12,7 +12,7 @@ from edgebook.errors import Unsupported
 from edgebook.models import rebuild
 from edgebook.models.batch_norm import without_statistics
 from edgebook.models.fake_quantized import FakeQuantized
-from edgebook.models.structure import describe
+from edgebook.models.structure import changed_sizes, describe
 from edgebook.runtimes.packed.format import encode, stored_bits
 from edgebook.runtimes.packed.load import MAGIC
 
@@ -27,9 +27,9 @@ def convert(model, example, path: Path) -> dict[str, Any]:
         raise Unsupported("packed has no integer activations; onnx, litert and executorch have them", code="precision")
     state = without_statistics(model).state_dict()
     head = {"spec": model.spec}
-    structure = describe(model)
-    if structure != describe(rebuild(model.spec)):  # it was pruned
-        head |= {"sizes": structure["sizes"], "shapes": list(structure["shapes"].values())}
+    structure, original = describe(model), describe(rebuild(model.spec))
+    if structure != original:  # it was pruned
+        head |= {"sizes": changed_sizes(structure, original), "shapes": list(structure["shapes"].values())}
     packed_head = zlib.compress(json.dumps(head, separators=(",", ":")).encode(), 9)
     body = b"".join(encode(tensor.cpu().numpy()) for tensor in state.values() if tensor.is_floating_point())
     content = MAGIC + struct.pack("<H", len(packed_head)) + packed_head + body

@@ -29,6 +29,7 @@ ANOMALY = Kind(
     predict=anomaly_score,
     agreement=reproduced_variance,
     n_outputs=lambda class_names, x, y: x[0].numel(),
+    output_shape=lambda input_shape, n: input_shape,
     has_classes=False,
     targets="normal",
 )

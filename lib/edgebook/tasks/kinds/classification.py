@@ -50,5 +50,6 @@ CLASSIFICATION = Kind(
     predict=largest_class,
     agreement=same_class,
     n_outputs=lambda class_names, x, y: len(class_names),
+    output_shape=lambda input_shape, n: (n,),
     other_metrics=("balanced_accuracy", "macro_f1"),
 )

@@ -28,6 +28,7 @@ class Kind:
     predict: Callable[[np.ndarray, np.ndarray], np.ndarray]  # (outputs, x) -> (n, ...)
     agreement: Callable[[np.ndarray, np.ndarray], float]  # (outputs, reference outputs)
     n_outputs: Callable[[tuple[str, ...], Tensor, Tensor], int]  # (class names, x, y)
+    output_shape: Callable[[tuple[int, ...], int], tuple[int, ...]]  # (input shape, n_outputs) -> that of one item
     has_classes: bool = True
     targets: str = "classes"
     other_metrics: tuple[str, ...] = ()

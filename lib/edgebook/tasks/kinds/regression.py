@@ -45,6 +45,7 @@ REGRESSION = Kind(
     predict=values,
     agreement=reproduced_variance,
     n_outputs=lambda class_names, x, y: y[0].numel(),
+    output_shape=lambda input_shape, n: (n,),
     has_classes=False,
     targets="values",
 )

@@ -27,5 +27,6 @@ SEGMENTATION = Kind(
     predict=largest_class_per_pixel,
     agreement=same_pixels,
     n_outputs=lambda class_names, x, y: len(class_names),
+    output_shape=lambda input_shape, n: (n, *input_shape[1:]),
     targets="pixels",
 )
