@@ -49,26 +49,46 @@ def save(path: Path, x: np.ndarray) -> Path:
 
 def score(worker: Worker, result: Measured, inputs: Inputs, name: str) -> None:
     """Fill `result`: memory first (scoring maps the whole split into it), then outputs of every split. Files of this worker are
-    called `name`. Raises ValueError for a file that does not take the items, or that gives outputs that are not finite.
+    called `name`. Raises ValueError for a file that does not take the items, or whose outputs are not finite, or random.
     """
     loaded, record = worker.ask(), runtime(result.artifact.runtime)
-    shape, result.batch = tuple(loaded["input_shape"]), loaded["batch"]
+    shape, result.batch, result.preprocess = tuple(loaded["input_shape"]), loaded["batch"], tuple(loaded["preprocess"])
     result.transposed = any(is_transposed(shape, x.shape[1:]) for x in inputs.splits.values())
     worker.ask(do="warm", seconds=0.05)
     if record.has_memory:
         result.rss_bytes = worker.ask(do="memory")["rss_bytes"]
-    result.inspected = worker.ask(do="inspect")["inspected"]
+    told = worker.ask(do="inspect")
+    result.inspected = told["inspected"]
+    if told["random"]:
+        raise ValueError(told["random"])
     for split, x in inputs.splits.items():
         result.items[split] = items = subset(len(x), most_items(result.artifact, result.inspected))
         source, target = inputs.path(split), inputs.folder / f"{name}.{split}.npy"
         if len(items) < len(x) or result.transposed:
-            part = np.moveaxis(x[items], 1, -1) if result.transposed else x[items]
-            source = save(inputs.folder / f"{name}.{split}.x.npy", part)
+            source = save(inputs.folder / f"{name}.{split}.x.npy", fed(x[items], result))
         worker.ask(do="score", x=str(source), y=str(target))
-        outputs = np.load(target)
+        result.outputs[split] = outputs = channels_first(np.load(target), result)
         if not np.isfinite(outputs).all():
             raise ValueError("the file gives outputs that are not finite numbers")
-        result.outputs[split] = np.moveaxis(outputs, -1, 1) if result.transposed and outputs.ndim > 2 else outputs
+        result.clipped = max(result.clipped, share_outside(x[items], loaded["input_range"]))
+
+
+def fed(x: np.ndarray, result: Measured) -> np.ndarray:
+    """Items as the file takes them: channels last where it does."""
+    return np.moveaxis(x, 1, -1) if result.transposed else x
+
+
+def channels_first(outputs: np.ndarray, result: Measured) -> np.ndarray:
+    """Outputs as the task has them."""
+    return np.moveaxis(outputs, -1, 1) if result.transposed and outputs.ndim > 2 else outputs
+
+
+def share_outside(x: np.ndarray, ends: list[float] | None) -> float:
+    """Share of the values that lie outside of what an integer input holds, by more than a hundredth of its width."""
+    if not ends or not x.size:
+        return 0.0
+    room = (ends[1] - ends[0]) / 100
+    return float(((x < ends[0] - room) | (x > ends[1] + room)).mean())
 
 
 def most_items(artifact: Artifact, inspected: dict[str, Any]) -> int | None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from edgebook import lock
 from edgebook.boards.worker import Worker
+from edgebook.measure import repeat
 from edgebook.measure.scoring import Inputs, score
 from edgebook.measure.timing import time_files
 from edgebook.runtimes.base import Artifact, runtime, source_path
@@ -43,6 +44,10 @@ class Measured:
     inspected: dict[str, Any] = field(default_factory=dict)  # what the runtime's `inspect` tells
     batch: int = 1  # items that one call takes
     transposed: bool = False  # the file takes channels last, the task's items were transposed
+    preprocess: tuple[float, float] = (1.0, 0.0)  # scale and offset that its sidecar asks for
+    clipped: float = 0.0  # share of the values that an integer input cannot hold
+    kernel_error: float | None = None  # see `repeat`; None where nothing was compared
+    not_compared: str | None = None  # the reason, where there was one
 
 
 def measure_files(
@@ -67,6 +72,8 @@ def measure_files(
             try:
                 workers[index] = Worker(artifacts[index], threads, limit_s, inputs.shape)
                 score(workers[index], results[index], inputs, str(index))
+                repeat.ask_again(workers[index], results[index], inputs, str(index))
+                workers[index] = repeat.compare_kernels(workers[index], results[index], inputs, str(index))
             except FAILURES as error:
                 results[index].error = str(error)
 
@@ -76,6 +83,7 @@ def measure_files(
             for result, scorer in zip(results, scorers, strict=True):
                 scored = results[scorer]
                 result.outputs, result.items, result.error = scored.outputs, scored.items, scored.error
+                result.kernel_error = scored.kernel_error
             with lock.measuring(who):
                 time_files(workers, results, seconds=seconds)
         finally:
