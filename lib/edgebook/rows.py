@@ -103,6 +103,7 @@ NUMBERS = COLUMNS.keys() - {*TEXTS, *OBJECTS}
 EXTRA_NUMBERS = (
     *("val_delta", "val_delta_lo", "val_delta_hi", "n_val", "n_test_split", "macro_f1", "worst_class_accuracy", "mcnemar_p"),
     *("calibration_error", "portability", "int8_nodes", "int8_time", "n_nodes", "n_quantize", "disturbed"),
+    *("clipped_inputs", "kernel_error"),
 )
 EXTRA_LISTS = ("flags", "class_accuracy", "slowest_layers")
 EXTRA = {

@@ -107,7 +107,7 @@ def test_equalization_refuses_a_network_whose_outputs_it_would_change(task):
     assert pairs(twice)
     with pytest.raises(Unsupported, match="the outputs change") as caught:
         equalize(twice, task)
-    assert caught.value.code == "structure"
+    assert caught.value.code == "fidelity"
 
 
 def test_the_layer_report_names_the_layer_that_was_spoilt(net, task):

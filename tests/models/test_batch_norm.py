@@ -90,7 +90,59 @@ class Branching(Shared):
         return self.norm(self.conv(x)) if x.sum() > 0 else x
 
 
-@pytest.mark.parametrize("net", [Shared(), Branching(), nn.Sequential(nn.Linear(2, 2), nn.ReLU())])
+class Functional(nn.Module):
+    """Layers in any order, activations as functions, dropout between, one pair called twice, sizes read from the input."""
+
+    def __init__(self, *, traceable: bool):
+        super().__init__()
+        self.n2, self.n1 = nn.BatchNorm2d(4), nn.BatchNorm2d(4)
+        self.c1, self.body, self.drop = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3, padding=1), nn.Dropout(0.5)
+        self.up, self.n3 = nn.ConvTranspose2d(4, 3, 2), nn.BatchNorm2d(3)
+        self.traceable = traceable
+
+    def forward(self, x):
+        if not self.traceable and x.shape[0] < 1:
+            raise ValueError("no items")
+        x = torch.relu(self.n1(self.drop(self.c1(x))))
+        for _ in range(2):
+            x = x + torch.relu(self.n2(self.body(x)))
+        return self.n3(self.up(x)).mean((2, 3))
+
+
+def with_statistics(net):
+    """The network in eval mode, its batch norms neither at zero nor at one."""
+    net.spec = {"input_shape": [1, 16, 16], "wrappers": []}
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.uniform_(-1, 1)
+            module.running_var.uniform_(0.5, 2)
+    return net.eval()
+
+
+@pytest.mark.parametrize("traceable", [True, False])
+def test_an_own_forward_is_folded_too(traceable):
+    torch.manual_seed(0)
+    net, x = with_statistics(Functional(traceable=traceable)), torch.randn(4, 1, 16, 16)
+    assert foldable(net) == [("c1", "n1"), ("body", "n2"), ("up", "n3")]
+    folded = fold(net)
+    with torch.inference_mode():
+        assert (folded(x) - net(x)).abs().max() < 1e-5 * net(x).abs().max()
+    assert not net.training
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+
+
+class OverSteps(nn.Module):
+    """The batch norm's channels are not the layer's outputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense, self.norm = nn.Linear(5, 6), nn.BatchNorm1d(7)
+
+    def forward(self, x):  # (N, 7, 5)
+        return self.norm(self.dense(x))
+
+
+@pytest.mark.parametrize("net", [OverSteps(), Shared(), Branching(), nn.Sequential(nn.Linear(2, 2), nn.ReLU())])
 def test_nothing_to_fold(net):
     assert foldable(net.eval()) == []
 

@@ -50,6 +50,59 @@ def test_a_spec_rebuilds_it_at_its_size(net):
         assert torch.equal(again(x), net(x))
 
 
+class Mode(nn.Module):
+    """Does something else in training than in evaluation, and something at chance in both where it is told to."""
+
+    def __init__(self, *, always=""):
+        super().__init__()
+        self.conv, self.norm, self.drop = nn.Conv1d(1, 8, 3), nn.BatchNorm1d(8), nn.Dropout1d(0.5)
+        self.head, self.always = nn.Linear(8, 10), always
+        self.spec = {"input_shape": [1, 40], "wrappers": []}
+
+    def forward(self, x):
+        if self.training:
+            x = x + torch.randn_like(x)
+        x = self.drop(torch.relu(self.norm(self.conv(x)))).mean(2)
+        if self.always == "dropout":
+            x = nn.functional.dropout(x, 0.1, training=True)
+        elif self.always == "noise":
+            x = x + torch.rand(x.shape)
+        return self.head(x) if not self.training else torch.sinh(self.head(x))
+
+
+def test_only_batch_norm_and_dropout_act_in_training():
+    torch.manual_seed(0)
+    model, x = Mode().eval(), torch.randn(64, 1, 40)
+    net = prepare(model).train()
+    operators = [str(node.target) for node in net.graph.graph.nodes]
+    assert not [name for name in operators if "rand" in name or "sinh" in name]
+    first, second = (net(x) for _ in range(2))
+    assert not torch.equal(first, second), "dropout is on"
+    assert model.norm.running_mean.abs().max() == 0, "the input is left alone"
+    net.freeze()
+    net.eval()
+    with torch.no_grad():
+        assert torch.equal(net(x), net(x))
+        assert torch.equal(net.integers(fold=True)(x), net.integers(fold=True)(x))
+    moved = [tensor for name, tensor in net.state_dict().items() if name.endswith("running_mean")]
+    assert [bool(mean.abs().max() > 0) for mean in moved] == [True]
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        (Mode(always="dropout"), r"aten\.dropout\.default in Mode acts as in training"),
+        (Mode(always="noise"), r"aten\.rand\.default in Mode acts as in training"),
+        (nn.Sequential(nn.Conv1d(1, 2, 3), nn.BatchNorm1d(2, track_running_stats=False)), "in BatchNorm1d 1 acts"),
+    ],
+)
+def test_a_network_that_acts_as_in_training_in_evaluation_too_is_refused_by_name(model, says):
+    model.spec = {"input_shape": [1, 40], "wrappers": []}
+    with pytest.raises(Unsupported, match=says) as caught:
+        prepare(model)
+    assert caught.value.code == "fidelity"
+
+
 def test_what_cannot_be_rounded_says_why():
     with pytest.raises(Unsupported, match="recurrent layers in float") as caught:
         prepare(build_model("gru", (1, 40), 10))

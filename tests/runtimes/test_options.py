@@ -10,7 +10,8 @@ import pytest
 from edgebook.errors import Unsupported
 from edgebook.runtimes.base import RUNTIMES, Quant, runtime
 from edgebook.runtimes.calibration import ALGORITHMS, N_BINS, calibration_items, choose_range
-from edgebook.runtimes.export import clean_copy, export
+from edgebook.runtimes.export import export
+from edgebook.runtimes.exportable import clean_copy
 from edgebook.runtimes.quiet import quiet
 from edgebook.training.loop import infer
 

@@ -15,7 +15,8 @@ COMMAND = [sys.executable, "-P", "-m", "edgebook.measure.bench"]
 
 def start(artifact: Artifact, *, threads: int, shape: tuple[int, ...], errors: IO[bytes]) -> subprocess.Popen:
     """The process that loads the file, with pipes to its stdin and stdout; stderr goes to `errors`."""
-    command = [*COMMAND, artifact.runtime, str(artifact.path), "--threads", str(threads), "--shape", *map(str, shape)]
+    command = [*COMMAND, artifact.runtime, str(artifact.path), "--threads", str(threads), "--output", artifact.output]
+    command += ["--shape", *map(str, shape)]
     environment = {**os.environ, "PYTHONSAFEPATH": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": str(threads)}
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors, env=environment, bufsize=0)

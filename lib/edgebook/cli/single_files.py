@@ -13,6 +13,7 @@ def measure(
     task: Annotated[str, typer.Option(help="data set, or a path to your .npz")],
     baseline: Annotated[Path | None, typer.Option(help="file to compare with; the first when left out")] = None,
     runtime: Annotated[str | None, typer.Option(help="runtime of all files; by their extension when left out")] = None,
+    output: Annotated[str, typer.Option(help="name of the output to score, where a file has several")] = "",
     threads: Annotated[int, typer.Option(min=1, help="threads of the runtimes")] = 1,
     measure_s: Annotated[float, typer.Option(min=0.05, help="seconds of timing per file")] = 2.0,
     limit_s: Annotated[float, typer.Option(min=1, help="seconds after which a runtime that hangs is ended")] = 120.0,
@@ -23,7 +24,7 @@ def measure(
     from edgebook.report.pages.index import index
     from edgebook.tasks import load_task
 
-    settings = MeasureSettings(runtime, threads, measure_s, limit_s)
+    settings = MeasureSettings(runtime, output, threads, measure_s, limit_s)
     rows = measure_external(files, load_task(task), out, baseline=baseline, settings=settings)
     _print(rows)
     print(index(out))
@@ -36,6 +37,7 @@ def _print(rows: list[dict]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from edgebook.report.diagnostics import feeding
     from edgebook.report.tables import table
 
     frame = table(rows).drop(columns=["status", "flags"], errors="ignore")
@@ -44,7 +46,7 @@ def _print(rows: list[dict]) -> None:
         shown.add_row(*line)
     Console().print(shown)
     for row in rows:
-        for note in filter(None, (row["extra"].get("layout"), *row["extra"].get("flags", []), row["error"])):
+        for note in [*feeding(row), *row["extra"].get("flags", []), *([row["error"]] if row["error"] else [])]:
             print(note if row["label"] in note else f"{row['label']}: {note}")
 
 

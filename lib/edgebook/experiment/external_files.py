@@ -20,14 +20,18 @@ from edgebook.runtimes.base import Artifact, missing, runtime_of
 from edgebook.tasks.task import Task
 
 NAME = "measure"
+CLIPPED = 0.25  # share of the values from which the items are of another scale than the file's input
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class MeasureSettings:
-    """How foreign files are measured. limit_s ends a runtime that hangs; runtime: by the extension when None."""
+    """How foreign files are measured. limit_s ends a runtime that hangs; runtime: by the extension when None; output: the name
+    of the one that is scored, where files have several.
+    """
 
     runtime: str | None = None
+    output: str = ""
     threads: int = 1
     measure_s: float = 2.0
     limit_s: float = 120.0
@@ -43,7 +47,11 @@ def measure_external(
     settings = settings or MeasureSettings()
     files = list(dict.fromkeys([Path(baseline), *map(Path, paths)] if baseline else map(Path, paths)))
     identities = [_identity(file, task, folder, settings, is_base=file == files[0]) for file in files]
-    ready = {one["row_id"]: Artifact(file, one["runtime"], "") for one, file in zip(identities, files) if one["status"] == "ok"}
+    ready = {
+        one["row_id"]: Artifact(file, one["runtime"], "", output=settings.output)
+        for one, file in zip(identities, files, strict=True)
+        if one["status"] == "ok"
+    }
     splits = {"val": task.x_val.numpy(), "test": task.x_test.numpy()}
     results = measure_files(
         list(ready.values()),
@@ -109,8 +117,7 @@ def _figures(measured: Measured, file: Row, base: tuple[Measured, Row] | None, t
     if error := measured.error or _misfit(measured, task):
         return {"rss_bytes": measured.rss_bytes, "status": "failed", "error": error}
     base_result, base_file = base if base and not base[0].error and base[0].batch == measured.batch else (None, None)
-    extra = {"layout": "channels last: the task's items were transposed"} if measured.transposed else {}
-    known = {"batch_size": measured.batch, "precision": measured.inspected.get("format"), "extra": extra}
+    known: Row = {"batch_size": measured.batch, "precision": measured.inspected.get("format")}
     known |= {name: measured.inspected.get(name) for name in ("macs", "n_params")}
     if base_result:
         known["compression_ratio"] = base_file["size_bytes"] / file["size_bytes"]
@@ -119,7 +126,13 @@ def _figures(measured: Measured, file: Row, base: tuple[Measured, Row] | None, t
 
 
 def _misfit(measured: Measured, task: Task) -> str | None:
-    """Why the outputs are no scores of this task's classes; None when they are."""
+    """Why the figures would mean nothing: the items do not fit the input, or the outputs are no scores of the task's classes."""
+    if measured.clipped > CLIPPED:
+        return (
+            f"its integer input cannot hold {measured.clipped:.0%} of the items' values, which are clipped; "
+            f"preprocess.scale and preprocess.offset in {measured.artifact.path.with_suffix('.json').name} beside it tell how to "
+            "bring the items into its range"
+        )
     n_outputs = measured.outputs["test"][0].size
     if task.kind.has_classes and n_outputs % task.n_outputs:
         return f"the file gives {n_outputs} outputs per item, the task has {task.n_outputs} classes"

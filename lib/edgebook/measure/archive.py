@@ -21,7 +21,7 @@ import numpy as np
 from edgebook import files
 from edgebook.measure import machine
 from edgebook.measure.latency import latency_columns
-from edgebook.measure.measured import Measured, Session
+from edgebook.measure.measured import SCORING, Measured, Session
 from edgebook.naming import short_id
 from edgebook.runtimes.base import Artifact, runtime, source_path, versions
 from edgebook.source_key import closure
@@ -47,14 +47,15 @@ class Archive:
             about = json.loads(str(arrays["about"]))
             result.outputs = {split: arrays[f"{split}.outputs"] for split in self.items}
             result.items = {split: arrays[f"{split}.items"] for split in self.items}
-        result.inspected, result.batch, result.transposed = about["inspected"], about["batch"], about["transposed"]
+        for name in SCORING:
+            setattr(result, name, about[name])
         return True
 
     def keep_scores(self, result: Measured) -> None:
         """Keep the scores of a file, which could be scored."""
         arrays = {f"{split}.outputs": outputs for split, outputs in result.outputs.items()}
         arrays |= {f"{split}.items": items for split, items in result.items.items()}
-        about = {"inspected": result.inspected, "batch": result.batch, "transposed": result.transposed}
+        about = {name: getattr(result, name) for name in SCORING}
         buffer = io.BytesIO()
         np.savez(buffer, about=np.array(json.dumps(about)), **arrays)
         files.write_sealed(self._scores_of(result.artifact), FORMAT, buffer.getvalue())

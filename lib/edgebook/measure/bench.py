@@ -2,9 +2,9 @@
 
 Stands alone: numpy and one runtime are all that it imports, so that the package can be copied to a board and started there:
 `python -m edgebook.measure.bench onnx model.onnx --threads 1` reads one JSON command per line and answers each with one line.
-Commands: {"do": "score", "x": x.npy, "y": out.npy}, {"do": "warm"}, {"do": "time", "seconds": 0.02}, {"do": "memory"},
-{"do": "inspect"}. It ends some seconds after its stdin is closed, also in the middle
-of an endless call.
+Commands: {"do": "score", "x": x.npy, "y": out.npy}, {"do": "plain", "x": x.npy, "y": out.npy}, {"do": "warm"},
+{"do": "time", "seconds": 0.02}, {"do": "memory"}, {"do": "inspect"}. It ends some seconds after its stdin is closed, also in
+the middle of an endless call.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgebook.errors import one_line
+from edgebook.errors import BadInput, one_line
 from edgebook.runtimes import sidecar
 from edgebook.runtimes.base import Program, Runtime, runtime
+from edgebook.runtimes.random_operators import why_random
 
 STEADY = 0.02  # two blocks in a row that differ by less than this share
 WATCH_MS = 5000  # after which the watcher checks that this process still lives
@@ -98,9 +100,38 @@ def probe_ns() -> float:
 def inspect(record: Runtime, path: Path) -> dict[str, Any]:
     """What the runtime tells about the file, or the reason when it cannot: one figure less, not a failed file."""
     try:
-        return {"inspected": record.side("inspect").inspect(path) if record.inspects else {}}
+        inspected = record.side("inspect").inspect(path) if record.inspects else {}
+        return {"inspected": inspected, "random": why_random(record, path)}
     except Exception as error:
-        return {"inspected": {"not_inspected": one_line(error)[:200]}}
+        return {"inspected": {"not_inspected": one_line(error)[:200]}, "random": None}
+
+
+def plain(record: Runtime, arguments: argparse.Namespace, command: dict[str, Any]) -> dict[str, Any]:
+    """Outputs of the runtime's plain kernels for the items of the .npy `x`, written to `y`; `error` says why there are none."""
+    try:
+        program = opened(record.side("load").plain, record, arguments)
+        np.save(command["y"], program.predict(np.load(command["x"])))
+    except Exception as error:  # plain kernels have fewer operators
+        return {"error": one_line(error)[:200]}
+    return {"error": None}
+
+
+def opened(loader: Callable[..., Program], record: Runtime, arguments: argparse.Namespace) -> Program:
+    """The program as it is scored: preprocessed as its sidecar asks, called once, with the output that was asked for.
+
+    Raises BadInput where that output is not there, or where a file has several and none was named.
+    """
+    shape = tuple(arguments.shape or ()) if record.open_shapes else ()
+    program = sidecar.prepared(loader(arguments.path, threads=arguments.threads, shape=shape), arguments.path)
+    program.put(np.zeros((program.batch, *program.input_shape), np.float32))
+    program.invoke()
+    if len(program.outputs) < 2 and not arguments.output:
+        return program
+    if arguments.output not in program.outputs:
+        listed = ", ".join(f"{name} {np.shape(get())}" for name, get in program.outputs.items())
+        given = f"output {arguments.output!r} is unknown" if arguments.output else f"it has {len(program.outputs)} outputs"
+        raise BadInput(f"{arguments.path.name}: {given}; name the one to score with --output: {listed}")
+    return replace(program, get=program.outputs[arguments.output])
 
 
 def pin(threads: int) -> None:
@@ -137,11 +168,17 @@ def load(arguments: argparse.Namespace) -> tuple[Runtime, Program, int]:
     side = record.side("load")
     side.preload()
     empty = peak_bytes()
-    shape = tuple(arguments.shape or ()) if record.open_shapes else ()
-    program = sidecar.prepared(side.load(arguments.path, threads=arguments.threads, shape=shape), arguments.path)
-    program.put(np.zeros((program.batch, *program.input_shape), np.float32))
-    program.invoke()
-    return record, program, empty
+    return record, opened(side.load, record, arguments), empty
+
+
+def about(program: Program, path: Path) -> dict[str, Any]:
+    """What a scorer has to know of a loaded file."""
+    return {
+        "input_shape": [int(size) for size in program.input_shape],
+        "batch": program.batch,
+        "input_range": program.input_range,
+        "preprocess": sidecar.preprocessing(path),
+    }
 
 
 def main() -> None:
@@ -149,6 +186,7 @@ def main() -> None:
     parser.add_argument("runtime")
     parser.add_argument("path", type=Path)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", default="", help="the output to score, of a file that has several")
     parser.add_argument("--shape", type=int, nargs="*", help="of an item, for files that leave sizes open")
     arguments = parser.parse_args()
     end_with_stdin()
@@ -160,9 +198,10 @@ def main() -> None:
 
     try:
         record, program, empty = load(arguments)
-        answer(ok=True, input_shape=[int(size) for size in program.input_shape], batch=program.batch)
+        answer(ok=True, **about(program, arguments.path))
         commands = {
             "score": score,
+            "plain": lambda _, command: plain(record, arguments, command),
             "warm": warm,
             "time": time_block,
             "memory": lambda *_: {"rss_bytes": peak_bytes() - empty},

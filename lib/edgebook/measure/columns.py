@@ -19,7 +19,7 @@ from edgebook.runtimes.base import Artifact, versions
 from edgebook.tasks.task import Task
 
 Columns = dict[str, Any]
-INSPECTED = ("n_nodes", "n_quantize", "int8_nodes", "int8_time", "quantize_time", "ops", "not_inspected")
+INSPECTED = ("n_nodes", "n_quantize", "int8_nodes", "int8_time", "quantize_time", "ops", "operators", "not_inspected")
 
 
 def file_columns(artifact: Artifact) -> Columns:
@@ -45,7 +45,7 @@ def measured_columns(measured: Measured, base: Measured | None, task: Task) -> C
         parts += [score_columns(measured, task), portability_columns(measured, task)]
         if base is not None and "test" in base.outputs:
             parts.append(difference_columns(measured, base, task))
-    parts += [latency.latency_columns(measured), inspection_columns(measured)]
+    parts += [latency.latency_columns(measured), inspection_columns(measured), feeding_columns(measured)]
     if base is not None:
         parts.append(latency.speed_columns(measured, base))
     if measured.error:
@@ -124,6 +124,22 @@ def inspection_columns(measured: Measured) -> Columns:
     if layers := measured.inspected.get("layers"):
         extra["slowest_layers"] = layers[:3]
     return {"extra": extra}
+
+
+def feeding_columns(measured: Measured) -> Columns:
+    """For `extra`: how the items reached the file where that is not as they are, which of several outputs was scored, and how
+    far the optimized kernels are from the plain ones.
+    """
+    scale, offset = measured.preprocess
+    told = {
+        "output": measured.artifact.output or None,
+        "layout": "channels last: the task's items were transposed" if measured.transposed else None,
+        "preprocess": {"scale": scale, "offset": offset} if measured.preprocess != (1.0, 0.0) else None,
+        "clipped_inputs": measured.clipped or None,
+        "kernel_error": measured.kernel_error,
+        "not_compared": measured.not_compared,
+    }
+    return {"extra": {name: value for name, value in told.items() if value is not None}}
 
 
 def portability_columns(measured: Measured, task: Task) -> Columns:

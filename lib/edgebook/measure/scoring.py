@@ -46,22 +46,27 @@ def save(path: Path, x: np.ndarray) -> Path:
 
 
 def load(worker: Worker, result: Measured, inputs: Inputs) -> None:
-    """Wait until the file is loaded, and fill in what that shows. Raises ValueError for a file that does not take the items."""
+    """Wait until the file is loaded, and fill in what that shows; memory first, since scoring maps the whole split into it.
+
+    Raises ValueError for a file that does not take the items, or whose operators are random.
+    """
     loaded, record = worker.ask(), runtime(result.artifact.runtime)
-    shape, result.batch = tuple(loaded["input_shape"]), loaded["batch"]
+    shape, result.batch, result.preprocess = tuple(loaded["input_shape"]), loaded["batch"], tuple(loaded["preprocess"])
     result.transposed = any(is_transposed(shape, x.shape[1:]) for x in inputs.splits.values())
     worker.ask(do="warm", seconds=0.05)
     if record.has_memory:
         result.rss_bytes = worker.ask(do="memory")["rss_bytes"]
-    result.inspected = worker.ask(do="inspect")["inspected"]
+    told = worker.ask(do="inspect")
+    result.inspected, result.input_range = told["inspected"], loaded["input_range"]
+    if told["random"]:
+        raise ValueError(told["random"])
 
 
 def put_item(worker: Worker, result: Measured, inputs: Inputs, name: str) -> None:
     """Give a file that is only timed an item, as those that are scored have one. Files of this worker are called `name`."""
     for x in list(inputs.splits.values())[:1]:
-        item = np.moveaxis(x[:1], 1, -1) if result.transposed else x[:1]
         item_path, target = inputs.folder / f"{name}.item.npy", inputs.folder / f"{name}.output.npy"
-        worker.ask(do="score", x=str(save(item_path, item)), y=str(target))
+        worker.ask(do="score", x=str(save(item_path, fed(x[:1], result))), y=str(target))
 
 
 def score(worker: Worker, result: Measured, inputs: Inputs, name: str) -> None:
@@ -70,13 +75,30 @@ def score(worker: Worker, result: Measured, inputs: Inputs, name: str) -> None:
         result.items[split] = items = subset(len(x), most_items(result.artifact, result.inspected))
         source, target = inputs.path(split), inputs.folder / f"{name}.{split}.npy"
         if len(items) < len(x) or result.transposed:
-            part = np.moveaxis(x[items], 1, -1) if result.transposed else x[items]
-            source = save(inputs.folder / f"{name}.{split}.x.npy", part)
+            source = save(inputs.folder / f"{name}.{split}.x.npy", fed(x[items], result))
         worker.ask(do="score", x=str(source), y=str(target))
-        outputs = np.load(target)
+        result.outputs[split] = outputs = channels_first(np.load(target), result)
         if not np.isfinite(outputs).all():
             raise ValueError("the file gives outputs that are not finite numbers")
-        result.outputs[split] = np.moveaxis(outputs, -1, 1) if result.transposed and outputs.ndim > 2 else outputs
+        result.clipped = max(result.clipped, share_outside(x[items], result.input_range))
+
+
+def fed(x: np.ndarray, result: Measured) -> np.ndarray:
+    """Items as the file takes them: channels last where it does."""
+    return np.moveaxis(x, 1, -1) if result.transposed else x
+
+
+def channels_first(outputs: np.ndarray, result: Measured) -> np.ndarray:
+    """Outputs as the task has them."""
+    return np.moveaxis(outputs, -1, 1) if result.transposed and outputs.ndim > 2 else outputs
+
+
+def share_outside(x: np.ndarray, ends: list[float] | None) -> float:
+    """Share of the values that lie outside of what an integer input holds, by more than a hundredth of its width."""
+    if not ends or not x.size:
+        return 0.0
+    room = (ends[1] - ends[0]) / 100
+    return float(((x < ends[0] - room) | (x > ends[1] + room)).mean())
 
 
 def most_items(artifact: Artifact, inspected: dict[str, Any]) -> int | None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from edgebook import lock
 from edgebook.boards.worker import Worker
-from edgebook.measure import machine
+from edgebook.measure import machine, repeat
 from edgebook.measure.archive import Archive, digests, timing_key
 from edgebook.measure.measured import TIMING, Measured, Session
 from edgebook.measure.scoring import Inputs, load, put_item, score
@@ -60,6 +60,7 @@ def measure_files(
             for result, scorer in zip(results, scorers, strict=True):
                 scored = results[scorer]
                 result.outputs, result.items, result.error = scored.outputs, scored.items, scored.error
+                result.kernel_error = scored.kernel_error
             started.close(started.workers.keys() - to_time)
             _time(started.workers, results, to_time, seconds=seconds, who=who)
         finally:
@@ -91,6 +92,8 @@ class _Started:
                 put_item(worker, result, self.inputs, str(index))
                 return
             score(worker, result, self.inputs, str(index))
+            repeat.ask_again(worker, result, self.inputs, str(index))
+            self.workers[index] = repeat.compare_kernels(worker, result, self.inputs, str(index))
             if self.archive:
                 self.archive.keep_scores(result)
         except FAILURES as error:

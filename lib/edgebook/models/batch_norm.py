@@ -3,36 +3,49 @@
 from __future__ import annotations
 
 import copy
-import warnings
-from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
-from torch.fx.proxy import TraceError
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
+from edgebook.models.module_calls import Call, module_calls, traced_calls
+
 LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def foldable(model: nn.Module) -> list[tuple[str, str]]:
     """Names of (layer, batch norm) where the batch norm alone reads the layer's output, in the order in which they run.
 
-    Found by tracing, so names and nesting of the modules do not matter; empty where the forward cannot be traced.
+    Found in the traced forward, or in the exported graph of one that cannot be traced, so that names and nesting of the
+    modules do not matter; empty where neither works. A layer that is called several times counts when the same batch norm
+    follows every call.
     """
     modules = dict(model.named_modules())
     if not any(isinstance(module, NORMS) for module in modules.values()):
         return []
-    calls = _calls(model)
-    targets = [node.target for node in calls]
-    once = {target for target in targets if targets.count(target) == 1}
-    norms = [node for node in calls if isinstance(modules[node.target], NORMS) and node.target in once]
+    calls = module_calls(model)
+    sources: dict[str, list[Call | None]] = {}
+    for call in calls:
+        if isinstance(modules[call.name], NORMS) and modules[call.name].running_mean is not None:
+            sources.setdefault(call.name, []).append(call.source(calls))
     return [
-        (layer.target, norm.target)
-        for norm in norms
-        if (layer := norm.args[0]).op == "call_module" and layer.target in once and len(layer.users) == 1
-        if isinstance(modules[layer.target], LAYERS) and modules[norm.target].running_mean is not None
+        (layers[0].name, norm)
+        for norm, layers in sources.items()
+        if layers[0] is not None
+        and all(layer is not None and layer.name == layers[0].name for layer in layers)
+        and len(layers) == sum(call.name == layers[0].name for call in calls)
+        and _takes(modules[layers[0].name], modules[norm])
     ]
+
+
+def _takes(layer: nn.Module, norm: nn.Module) -> bool:
+    """Whether the arithmetic of `torch.nn.utils.fusion` covers this pair."""
+    if isinstance(layer, TRANSPOSED):
+        return layer.groups == 1 and layer.out_channels == norm.num_features
+    n_channels = layer.out_features if isinstance(layer, nn.Linear) else getattr(layer, "out_channels", None)
+    return isinstance(layer, LAYERS) and n_channels == norm.num_features
 
 
 def fold(model: nn.Module) -> nn.Module:
@@ -44,8 +57,11 @@ def fold(model: nn.Module) -> nn.Module:
     model = copy.deepcopy(model).eval()
     for layer_name, norm_name in foldable(model):
         layer, norm = model.get_submodule(layer_name), model.get_submodule(norm_name)
-        fuse = fuse_linear_bn_eval if isinstance(layer, nn.Linear) else fuse_conv_bn_eval
-        model.set_submodule(layer_name, fuse(layer, norm))
+        if isinstance(layer, nn.Linear):
+            folded = fuse_linear_bn_eval(layer, norm)
+        else:
+            folded = fuse_conv_bn_eval(layer, norm, transpose=isinstance(layer, TRANSPOSED))
+        model.set_submodule(layer_name, folded)
         model.set_submodule(norm_name, nn.Identity())
     if hasattr(model, "spec"):
         model.spec = {**model.spec, "wrappers": [*model.spec["wrappers"], {"name": "folded"}]}
@@ -94,7 +110,7 @@ def following(model: nn.Module) -> dict[str, list[str]]:
     the last may be the next layer. Empty where the forward cannot be traced.
     """
     modules, paths = dict(model.named_modules()), {}
-    for node in _calls(model):
+    for node in traced_calls(model):
         if isinstance(modules[node.target], LAYERS):
             path, last = [], node
             while len(last.users) == 1 and (last := next(iter(last.users))).op == "call_module":
@@ -103,14 +119,3 @@ def following(model: nn.Module) -> dict[str, list[str]]:
                     break
             paths[node.target] = path
     return paths
-
-
-def _calls(model: nn.Module) -> list[Any]:
-    """The calls of modules in the traced forward, in order; none where its control flow depends on the data."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            graph = fx.symbolic_trace(model).graph
-    except (TraceError, TypeError, ValueError, RuntimeError):
-        return []
-    return [node for node in graph.nodes if node.op == "call_module"]

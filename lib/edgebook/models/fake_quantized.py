@@ -17,6 +17,14 @@ from edgebook.models.structure import describe
 
 PRECISION = "int8-static"
 LARGEST_BATCH = 4096
+MODE_ARGUMENT = {  # operator -> which argument says that the network is being trained
+    "aten.batch_norm.default": 5,
+    "aten.dropout.default": 2,
+    "aten.dropout_.default": 2,
+    "aten.feature_dropout.default": 2,
+    "aten.alpha_dropout.default": 2,
+    "aten.rrelu.default": 3,
+}
 NORM_EPS = 1e-5  # what PT2E sets in every batch norm that it folds
 
 # of PyTorch itself, at every copy of an exported graph
@@ -65,19 +73,30 @@ def _switch(graph: fx.GraphModule, training: bool) -> None:
     """Put an exported graph into a mode by the argument of each batch norm and dropout that tells it. torchao's own switch
     matches patterns, which takes seconds in every epoch.
     """
-    aten = torch.ops.aten
-    mode_argument = {aten.batch_norm.default: 5, aten.dropout.default: 2, aten.dropout_.default: 2}
     for node in graph.graph.nodes:
-        if (index := mode_argument.get(node.target)) is not None:
+        if (index := MODE_ARGUMENT.get(str(node.target))) is not None:
             node.update_arg(index, training)
     graph.recompile()
+
+
+def _check_evaluation(graph: fx.GraphModule) -> None:
+    """Raises Unsupported where the graph of evaluation depends on chance or on the other items of a batch: a file would too."""
+    for node in graph.graph.nodes:
+        index, tags = MODE_ARGUMENT.get(str(node.target)), getattr(node.target, "tags", ())
+        always_on = index is not None and node.args[index] is True
+        if always_on or (index is None and torch.Tag.nondeterministic_seeded in tags):
+            path, kind = list(node.meta["nn_module_stack"].values())[-1]
+            where = f"{str(kind).rpartition('.')[2]} {path}".strip()
+            raise Unsupported(f"QAT: {node.target} in {where} acts as in training, in evaluation too", code="fidelity")
 
 
 def prepare(model: nn.Module) -> FakeQuantized:
     """A copy with fake quantization: int8 weights per output channel, int8 activations, batch norm folded as it trains.
 
-    Raises Unsupported for recurrent networks, whose loops PT2E leaves in float, and for batch norms with another eps than
-    PyTorch's default, which PT2E would silently set. Source: Jacob et al. 2018, section 3.
+    It is the network of evaluation that is trained: of all that depends on the mode, batch norm and dropout alone are switched
+    on in training. Raises Unsupported for recurrent networks, whose loops PT2E leaves in float, for batch norms with another
+    eps than PyTorch's default, which PT2E would silently set, and for a network that is random in evaluation.
+    Source: Jacob et al. 2018, section 3.
     """
     if any(isinstance(module, nn.RNNBase) for module in model.modules()):
         raise Unsupported("PT2E leaves recurrent layers in float; it quantizes convolutions and dense layers", code="structure")
@@ -91,11 +110,14 @@ def prepare(model: nn.Module) -> FakeQuantized:
             logging.getLogger(logger).setLevel(logging.ERROR)
         from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
 
-        float_copy = copy.deepcopy(model).cpu().train()
+        float_copy = copy.deepcopy(model).cpu().eval()  # what else depends on the mode, such as noise, is not in the file
         spec: Any = model.spec
         example = torch.zeros(8, *spec["input_shape"])
         program = torch.export.export(float_copy, (example,), dynamic_shapes=(batch,), strict=False)
-        net = FakeQuantized(prepare_qat_pt2e(program.module(), _quantizer()))
+        graph: Any = program.module()
+        _check_evaluation(graph)
+        _switch(graph, True)
+        net = FakeQuantized(prepare_qat_pt2e(graph, _quantizer()))
     wrapper = {"name": "fake_quantized", "structure": describe(model)}
     net.spec = {**spec, "wrappers": [*spec["wrappers"], wrapper]}
     return net.eval()

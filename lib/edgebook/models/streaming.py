@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,9 @@ from torch import Tensor, nn
 from edgebook.errors import Unsupported
 from edgebook.models.recurrent import Recurrent, to_steps
 from edgebook.models.structure import describe
+from edgebook.same_outputs import require_same
+
+N_STREAMED = 4  # random items on which the steps must compute what the whole sequence does
 
 
 class Step(nn.Module):
@@ -74,7 +78,7 @@ def streamable(model: nn.Module) -> bool:
 def stream(model: nn.Module) -> Streaming:
     """A copy of the network as `Streaming`, which runtimes that stream export as one step with the state as input and output.
 
-    Raises Unsupported for a network that is not `streamable`.
+    Raises Unsupported for a network that is not `streamable`, or whose outputs would change.
     """
     if not streamable(model):
         name = type(model).__name__
@@ -82,7 +86,11 @@ def stream(model: nn.Module) -> Streaming:
             f"{name} cannot be called step by step: a gru or lstm with directions=1 and head=last is needed", code="structure"
         )
     net = Streaming(model).eval()
+    spec: Any = model.spec
+    x = torch.randn(N_STREAMED, *spec["input_shape"], generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        require_same("stream", copy.deepcopy(model).eval()(x).numpy(), net(x).numpy())
     wrapper = {"name": "streaming", "structure": describe(model)}
-    net.spec = {**model.spec, "wrappers": [*model.spec["wrappers"], wrapper]}
+    net.spec = {**spec, "wrappers": [*spec["wrappers"], wrapper]}
     net.key = getattr(model, "key", None)
     return net

@@ -4,11 +4,13 @@ A runtime is a folder here with `load.py` and `export.py`, where it can tell som
 
 load.py      preload()                                   import the library: its memory is not the file's
              load(path, *, threads, shape) -> Program    `shape`: an item's, for files that leave sizes open
+             plain(path, *, threads, shape) -> Program   where `has_plain_kernels`: the same file, without optimization
 export.py    convert(model, example, path)               the float file; of a FakeQuantized network its integer file
              quantize(source, path, quant, items)        other number formats; `source`: see `Runtime.quantizes`
              derive(parent_path, path, name)             where `parent` is set: a file from the parent's
              finish(whole_path, path, items)             where `finishes`: the file that ships
 inspect.py   inspect(path) -> dict                       plain data about the file
+             operators(path) -> list[str]                their names
 
 The functions of export.py return a row's columns that are known when the file is made, `precision` where it is counted.
 `contract` checks records and folders.
@@ -26,7 +28,11 @@ import numpy as np
 
 from edgebook.errors import BadInput, Unsupported
 from edgebook.registry import pick, resolve
+from edgebook.runtimes import random_operators
+from edgebook.runtimes.artifact import Artifact, source_path
 from edgebook.runtimes.contract import registered
+
+__all__ = ["RUNTIMES", "Artifact", "Program", "Quant", "Runtime", "source_path"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,10 @@ class Runtime:
     has_memory: bool = True  # so does its process's memory
     streams: bool = False  # takes a recurrent network one step per call
     batches: bool = False  # float files of several items per call
+    random_operators: tuple[str, ...] = ()  # a file that has one is refused
+    has_plain_kernels: bool = False  # `load.plain` runs a file without the optimization that `load.load` has
     open_shapes: bool = False  # a file may leave sizes open
+    folds_batch_norm: bool = False  # in the network, before it is exported
     ships: bool = True  # False: a reference
     scores_everything: bool = False  # all items, however slow
     scored_by_source: bool = False  # its outputs are those of the file it was made from, kept beside as *.source.*
@@ -73,26 +82,6 @@ class Quant:
 
 
 @dataclass(frozen=True)
-class Artifact:
-    """A file that ships."""
-
-    path: Path
-    runtime: str
-    precision: str
-    columns: dict = field(default_factory=dict, compare=False)  # a row's columns that were known when it was made
-
-    @property
-    def files(self) -> list[Path]:
-        """The file and all that it needs to run: weights beside it (`x.onnx.data`), a sidecar (`x.json`)."""
-        beside = [self.path.with_name(self.path.name + ".data"), self.path.with_suffix(".json")]
-        return [self.path, *(file for file in beside if file.exists())]
-
-    @property
-    def size_bytes(self) -> int:
-        return sum(file.stat().st_size for file in self.files)
-
-
-@dataclass(frozen=True)
 class Program:
     """A loaded file: `put` an input (1, ...) in place, `invoke` (the runtime's call, which is timed), `get` the output."""
 
@@ -102,6 +91,8 @@ class Program:
     input_shape: tuple[int, ...]  # of one item
     any_batch: bool = False  # `put` takes any number of items
     batch: int = 1  # items per call, unless any_batch
+    outputs: dict[str, Callable[[], np.ndarray]] = field(default_factory=dict)  # name -> `get`, where a file has several
+    input_range: tuple[float, float] | None = None  # of the real values that an integer input holds
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Float outputs (n, ...) for float inputs (n, ...)."""
@@ -116,11 +107,6 @@ class Program:
         self.invoke()
         y = np.array(self.get(), dtype=np.float32)
         return y if y.shape[:1] == x.shape[:1] else y.reshape(len(x), -1)  # some files give no batch dimension
-
-
-def source_path(path: Path) -> Path:
-    """Where a file that is scored by its source keeps it: `net.source.tflite` beside `net.tflite`."""
-    return path.with_name(f"{path.stem}.source{path.suffix}")
 
 
 def runtime(name: str) -> Runtime:
@@ -190,6 +176,9 @@ RUNTIMES: dict[str, Runtime] = registered(
         inspects=True,
         batches=True,
         open_shapes=True,
+        has_plain_kernels=True,
+        random_operators=random_operators.ONNX,
+        folds_batch_norm=True,
     ),
     Runtime(
         "litert",
@@ -202,6 +191,9 @@ RUNTIMES: dict[str, Runtime] = registered(
         inspects=True,
         streams=True,
         batches=True,
+        has_plain_kernels=True,
+        random_operators=random_operators.LITERT,
+        folds_batch_norm=True,
         reference_kernels=("int16x8",),
     ),
     Runtime(
@@ -231,6 +223,9 @@ RUNTIMES: dict[str, Runtime] = registered(
         ("executorch", "torchao", "torch"),
         ("fp32", "fp16", "int8-dynamic", "int8-static"),
         quantizes="model",
+        inspects=True,
+        random_operators=random_operators.EXECUTORCH,
+        folds_batch_norm=True,
     ),
     Runtime(
         "tflm",
@@ -239,8 +234,11 @@ RUNTIMES: dict[str, Runtime] = registered(
         ("tflite-micro", "ai-edge-litert"),
         ("fp32", "int8-static", "int16x8"),
         parent="litert",
+        inspects=True,
         has_latency=False,
         has_memory=False,
+        has_plain_kernels=True,
+        random_operators=random_operators.LITERT,
         streams=True,
         owns_extension=False,
         reference_kernels=("fp32", "int8-static", "int16x8"),

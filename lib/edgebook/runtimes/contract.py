@@ -16,13 +16,14 @@ CONVERT = {"convert": ("model", "example", "path")}
 QUANTIZE = {"quantize": ("source", "path", "quant", "items")}
 DERIVE = {"derive": ("parent_path", "path", "name")}
 FINISH = {"finish": ("whole_path", "path", "items")}
-INSPECT = {"inspect": ("path",)}
+INSPECT = {"inspect": ("path",), "operators": ("path",)}
+PLAIN = {"plain": ("path", "threads", "shape")}
 
 
 def required(record: Runtime) -> dict[str, dict[str, tuple[str, ...]]]:
     """Side -> function -> names of its arguments, of all that the record promises."""
     makes = DERIVE if record.parent else CONVERT | (QUANTIZE if record.quantizes != "nothing" else {})
-    sides = {"load": LOAD, "export": makes | (FINISH if record.finishes else {})}
+    sides = {"load": LOAD | (PLAIN if record.has_plain_kernels else {}), "export": makes | (FINISH if record.finishes else {})}
     return sides | ({"inspect": INSPECT} if record.inspects else {})
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import re
@@ -23,9 +22,11 @@ from edgebook.rows import join
 from edgebook.runtimes.base import RUNTIMES, Artifact, Quant, Runtime, check, versions
 from edgebook.runtimes.base import runtime as record_of
 from edgebook.runtimes.calibration import calibration_items
+from edgebook.runtimes.exportable import exportable
 from edgebook.runtimes.exporter_tables import kept_tables
 from edgebook.runtimes.file_store import stored
 from edgebook.runtimes.quiet import quiet
+from edgebook.runtimes.random_operators import why_random
 from edgebook.source_key import closure
 from edgebook.tasks.task import Task
 from edgebook.training.store import network_code
@@ -129,24 +130,23 @@ def _make(
         parent_path = parent / f"model{record_of(record.parent).extension}"
         return join(columns, parent_columns, side.derive(parent_path, path, record.name))
     output = whole if record.finishes else path
-    if not quant:
-        columns = join(columns, side.convert(clean_copy(model), task.x_train[:batch_size], output))
+    if source:
+        columns = join(columns, source[1], side.quantize(source[0] / output.name, output, quant, calibration_items(task, quant)))
     else:
-        start = source[0] / output.name if source else clean_copy(model)
-        columns = join(columns, side.quantize(start, output, quant, calibration_items(task, quant)))
+        network, known = exportable(model, task.x_train, folds=record.folds_batch_norm)
+        columns = join(columns, known, _from_network(side, network, task, quant, output, batch_size))
+    if reason := why_random(record, output):
+        raise Unsupported(f"{record.name}: {reason}", code="fidelity")
     if record.finishes:
         columns = join(columns, side.finish(whole, path, task.x_train[: max(N_COMPARED, batch_size)].numpy()))
     return columns
 
 
-def clean_copy(model: nn.Module) -> nn.Module:
-    """A copy on the CPU, in eval mode, without gradients, every tensor contiguous: LiteRT's converter mixes up channels-last
-    weights of two networks in one process.
-    """
-    clean = copy.deepcopy(model).cpu().eval().requires_grad_(False)
-    for tensor in (*clean.parameters(), *clean.buffers()):
-        tensor.data = tensor.data.contiguous()
-    return clean
+def _from_network(side: Any, network: nn.Module, task: Task, quant: Quant | None, path: Path, batch_size: int) -> dict[str, Any]:
+    """The columns of a file that is made from the network itself."""
+    if quant:
+        return side.quantize(network, path, quant, calibration_items(task, quant))
+    return side.convert(network, task.x_train[:batch_size], path)
 
 
 def _reason(record: Runtime, error: Exception) -> Exception:

@@ -19,6 +19,15 @@ def to_stored(x: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
     return np.clip(np.round(x / scale) + zero_point, limits.min, limits.max).astype(detail["dtype"])
 
 
+def real_range(detail: dict[str, Any]) -> tuple[float, float] | None:
+    """The smallest and the largest real value that an integer tensor holds; None for other tensors."""
+    if not np.issubdtype(detail["dtype"], np.integer):
+        return None
+    scale, zero_point = detail["quantization"]
+    limits = np.iinfo(detail["dtype"])
+    return float((limits.min - zero_point) * scale), float((limits.max - zero_point) * scale)
+
+
 def to_real(q: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
     """(q - zero_point) * scale for integer tensors, others as they are."""
     scale, zero_point = detail["quantization"]

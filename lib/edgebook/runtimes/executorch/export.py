@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from edgebook.errors import Unsupported
 from edgebook.models.fake_quantized import FakeQuantized
 from edgebook.runtimes.base import Quant
+from edgebook.runtimes.executorch.load import load
 from edgebook.runtimes.options import BOTH_GRANULARITIES, require
+from edgebook.same_outputs import N_ITEMS, UNRELATED, relative_error
 
 OPTIONS = {
     "fp16": {},
@@ -48,8 +51,22 @@ def quantize(source, path: Path, quant: Quant, items: np.ndarray) -> dict[str, A
     with torch.inference_mode():
         for item in torch.from_numpy(items[:1] if dynamic else items).split(1):
             net(item)
-    _lower(convert_pt2e(net), example, path)
+    integers = convert_pt2e(net)
+    _lower(integers, example, path)
+    _check_integers(integers, path, items[:N_ITEMS])
     return {}
+
+
+def _check_integers(integers, path: Path, items: np.ndarray) -> None:
+    """Raises Unsupported when the program computes something else than the network of integers that it was made from."""
+    import torch
+
+    with torch.inference_mode():
+        expected = np.concatenate([integers(item).numpy() for item in torch.from_numpy(items).split(1)])
+    error = relative_error(load(path).predict(items).reshape(expected.shape), expected)
+    if error > UNRELATED:
+        reason = f"the program is {error:.1f} standard deviations from the integers that it was made from"
+        raise Unsupported(f"executorch: {reason}", code="fidelity")
 
 
 def _lower(model, example, path: Path) -> None:

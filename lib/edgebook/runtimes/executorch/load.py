@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +31,17 @@ def load(path: Path, *, threads: int = 1, shape: tuple[int, ...] = ()) -> Progra
     except (RuntimeError, ValueError) as error:
         raise BadInput(f"{path}: ExecuTorch cannot load it: {one_line(error)}") from error
     batch, *item = source.sizes()
-    half, slot = source.dtype() == HALF, {}
+    half, slot, n_outputs = source.dtype() == HALF, {}, method.metadata.num_outputs()
 
     def put(x: np.ndarray) -> None:
         tensor = torch.from_numpy(np.array(x))
         slot["x"] = [tensor.half() if half else tensor]
 
     def invoke() -> None:
-        slot["y"] = method.execute(slot["x"])[0]
+        slot["y"] = method.execute(slot["x"])
 
-    return Program(put, invoke, lambda: slot["y"].float().numpy(), tuple(item), batch=batch)
+    def getter(index: int) -> Callable[[], np.ndarray]:
+        return lambda: slot["y"][index].float().numpy()
+
+    getters = {f"output {index}": getter(index) for index in range(n_outputs)}
+    return Program(put, invoke, getter(0), tuple(item), batch=batch, outputs=getters)

@@ -14,6 +14,7 @@ from edgebook.runtimes.litert import flatbuffer
 from edgebook.runtimes.litert import one_step as litert_one_step
 from edgebook.runtimes.litert.load import load
 from edgebook.runtimes.litert.quantize import quantize
+from edgebook.same_outputs import why_changed
 
 __all__ = ["convert", "finish", "quantize"]
 
@@ -38,12 +39,14 @@ def convert(model, example, path: Path) -> dict[str, Any]:
 def finish(whole_path: Path, path: Path, items: np.ndarray) -> dict[str, Any]:
     """The file that ships, stripped, at `path`; its size before, and the operator that needs the most memory, in `extra`.
 
-    Where the outputs of `items` are not equal bit by bit, the file stays whole and `extra.stripped` is false.
+    Where the outputs of `items` are not equal bit by bit, the file stays whole and `extra.not_stripped` says why.
     """
     data = whole_path.read_bytes()
     path.write_bytes(flatbuffer.strip(data))
     one_step.copy_description(whole_path, path)
-    equal = np.array_equal(load(whole_path).predict(items), load(path).predict(items))
-    if not equal:
+    reason = why_changed(load(whole_path).predict(items), load(path).predict(items), tolerance=0)
+    extra: dict[str, Any] = {"size_unstripped_bytes": len(data), "peak_layer": flatbuffer.peak_layer(data)}
+    if reason:
         path.write_bytes(data)
-    return {"extra": {"size_unstripped_bytes": len(data), "stripped": equal, "peak_layer": flatbuffer.peak_layer(data)}}
+        extra["not_stripped"] = reason
+    return {"extra": extra}

@@ -7,9 +7,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from edgebook.runtimes.litert import flatbuffer
 from edgebook.runtimes.litert.flatbuffer import operator_name, read
 
 EDGES = ("QUANTIZE", "DEQUANTIZE")
+
+
+def operators(path: Path) -> list[str]:
+    """Names of the operators of a file, each once."""
+    return flatbuffer.operators(Path(path).read_bytes())
 
 
 def inspect(path: Path) -> dict[str, Any]:

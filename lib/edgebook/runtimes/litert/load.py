@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edgebook.errors import BadInput, one_line
 from edgebook.runtimes import one_step
 from edgebook.runtimes.base import Program
-from edgebook.runtimes.integers import to_real, to_stored
+from edgebook.runtimes.integers import real_range, to_real, to_stored
 
 
 def preload() -> None:
@@ -18,14 +20,25 @@ def preload() -> None:
 
 
 def load(path: Path, *, threads: int = 1, shape: tuple[int, ...] = ()) -> Program:
+    """The file's program, see `_program`."""
+    return _program(path, threads, "AUTO")
+
+
+def plain(path: Path, *, threads: int = 1, shape: tuple[int, ...] = ()) -> Program:
+    """The same by LiteRT's reference kernels, which are slow and simple."""
+    return _program(path, threads, "BUILTIN_REF")
+
+
+def _program(path: Path, threads: int, kernels: str) -> Program:
     """The file's program; integer inputs and outputs are converted by the file's own scales, outside `invoke`.
 
-    Raises BadInput for a file that LiteRT does not load, or one of several inputs.
+    kernels: a name of LiteRT's OpResolverType. Raises BadInput for a file that LiteRT does not load, or one of several inputs.
     """
-    from ai_edge_litert.interpreter import Interpreter
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     try:
-        interpreter = Interpreter(str(path), num_threads=threads)
+        resolver = OpResolverType[kernels]
+        interpreter = Interpreter(str(path), num_threads=threads, experimental_op_resolver_type=resolver)
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise BadInput(f"{path}: LiteRT cannot load it: {one_line(error)}") from error
@@ -41,13 +54,15 @@ def load(path: Path, *, threads: int = 1, shape: tuple[int, ...] = ()) -> Progra
         )
     if len(inputs) != 1:
         raise BadInput(f"{path}: has {len(inputs)} inputs ({', '.join(i['name'] for i in inputs)}); one is allowed")
-    source, sink = inputs[0], outputs[0]
+    source = inputs[0]
 
     def put(x: np.ndarray) -> None:
         interpreter.set_tensor(source["index"], to_stored(x, source))
 
-    def get() -> np.ndarray:
-        return to_real(interpreter.get_tensor(sink["index"]), sink)
+    def getter(sink: dict[str, Any]) -> Callable[[], np.ndarray]:
+        return lambda: to_real(interpreter.get_tensor(sink["index"]), sink)
 
+    getters = {sink["name"] or f"output {number}": getter(sink) for number, sink in enumerate(outputs)}
     batch, *item = (int(size) for size in source["shape"])
-    return Program(put, interpreter.invoke, get, tuple(item), batch=batch)
+    get, values = getter(outputs[0]), real_range(source)
+    return Program(put, interpreter.invoke, get, tuple(item), batch=batch, outputs=getters, input_range=values)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgebook.models.fake_quantized import FakeQuantized
+from edgebook.runtimes.onnx.load import plain
 from edgebook.runtimes.onnx.quantize import quantize
 from edgebook.runtimes.onnx.unsigned import unsigned_activations
+from edgebook.same_outputs import why_changed
 
 __all__ = ["convert", "quantize"]
 
@@ -23,7 +27,22 @@ def convert(model, example, path: Path) -> dict[str, Any]:
     model = model.integers(fold=True) if is_quantized else model
     program = torch.onnx.export(model, (example,), dynamo=True, verbose=False, input_names=["x"], output_names=["y"])
     proto = without_notes(program.model_proto)
-    onnx.save(unsigned_activations(proto) if is_quantized else proto, path)
+    onnx.save(proto, path)
+    return _made_unsigned(proto, example.numpy(), path) if is_quantized else {}
+
+
+def _made_unsigned(proto, x: np.ndarray, path: Path) -> dict[str, Any]:
+    """Replace the file by the one with uint8 activations; it stays, and `extra.signed` says why, where its outputs change."""
+    import onnx
+
+    signed = path.with_name(f"signed{path.suffix}")
+    path.rename(signed)
+    onnx.save(unsigned_activations(proto), path)
+    reason = why_changed(plain(signed).predict(x), plain(path).predict(x), tolerance=0)
+    if reason:
+        signed.replace(path)
+        return {"extra": {"signed": reason}}
+    signed.unlink()
     return {}
 
 

@@ -27,6 +27,21 @@ def inspect(path: Path, *, threads: int = 1, seconds: float = 0.1) -> dict[str, 
     return {**from_file(path), **from_profile(node_events(path, threads=threads, seconds=seconds))}
 
 
+def operators(path: Path) -> list[str]:
+    """Names of the operators of a file, of its loops and functions too, each once; none where the `onnx` package is absent."""
+    try:
+        import onnx
+    except ImportError:
+        return []
+    model, names = onnx.load(path, load_external_data=False), dict[str, None]()
+    graphs: list[Any] = [model.graph, *model.functions]
+    while graphs:
+        for node in graphs.pop().node:
+            names[node.op_type] = None
+            graphs += [graph for a in node.attribute for graph in ([a.g] if a.HasField("g") else a.graphs)]
+    return list(names)
+
+
 def node_events(path: Path, *, threads: int, seconds: float) -> list[dict]:
     """ONNX Runtime's own profile: one event per node and run, the first runs left out. Times are whole microseconds."""
     import onnxruntime as ort

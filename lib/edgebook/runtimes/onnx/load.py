@@ -10,6 +10,7 @@ import numpy as np
 from edgebook.errors import BadInput, one_line
 from edgebook.runtimes import sidecar
 from edgebook.runtimes.base import Program
+from edgebook.runtimes.integers import real_range, to_stored
 
 INPUT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8, "tensor(int8)": np.int8}
 
@@ -20,7 +21,17 @@ def preload() -> None:
 
 
 def load(path: Path, *, threads: int = 1, shape: tuple[int, ...] = ()) -> Program:
-    """A session with its input and output bound in place, so that the timed call copies nothing.
+    """The program of the optimized graph, see `_program`."""
+    return _program(path, threads, shape, optimized=True)
+
+
+def plain(path: Path, *, threads: int = 1, shape: tuple[int, ...] = ()) -> Program:
+    """The same with every node computed as the file has it: integers are turned into floats and back around each of them."""
+    return _program(path, threads, shape, optimized=False)
+
+
+def _program(path: Path, threads: int, shape: tuple[int, ...], *, optimized: bool) -> Program:
+    """A session with its input and outputs bound in place, so that the timed call copies nothing.
 
     shape: an item's, for a file that leaves sizes open. Raises BadInput for a file that ONNX Runtime does not load, or whose
     inputs are not one tensor of INPUT_TYPES.
@@ -28,6 +39,8 @@ def load(path: Path, *, threads: int = 1, shape: tuple[int, ...] = ()) -> Progra
     import onnxruntime as ort
 
     options = ort.SessionOptions()
+    if not optimized:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
     try:
@@ -35,10 +48,12 @@ def load(path: Path, *, threads: int = 1, shape: tuple[int, ...] = ()) -> Progra
     except Exception as error:  # ONNX Runtime's own exceptions share no base class
         raise BadInput(f"{path}: ONNX Runtime cannot load it: {one_line(error)}") from error
     sizes, dtype = _input(path, session, shape)
-    stored, binding = _to_stored(path, dtype), session.io_binding()
+    stored, values = _to_stored(path, dtype)
+    binding, names = session.io_binding(), [output.name for output in session.get_outputs()]
     buffer = ort.OrtValue.ortvalue_from_numpy(np.zeros(sizes, dtype))
     binding.bind_ortvalue_input(session.get_inputs()[0].name, buffer)
-    binding.bind_output(session.get_outputs()[0].name)
+    for name in names:
+        binding.bind_output(name)
 
     def put(x: np.ndarray) -> None:
         buffer.update_inplace(np.ascontiguousarray(stored(x), dtype=dtype))
@@ -46,7 +61,11 @@ def load(path: Path, *, threads: int = 1, shape: tuple[int, ...] = ()) -> Progra
     def invoke() -> None:
         session.run_with_iobinding(binding)
 
-    return Program(put, invoke, lambda: binding.copy_outputs_to_cpu()[0], sizes[1:], batch=sizes[0])
+    def getter(index: int) -> Callable[[], np.ndarray]:
+        return lambda: binding.copy_outputs_to_cpu()[index]
+
+    getters = {name: getter(index) for index, name in enumerate(names)}
+    return Program(put, invoke, getter(0), sizes[1:], batch=sizes[0], outputs=getters, input_range=values)
 
 
 def _input(path: Path, session, item: tuple[int, ...]) -> tuple[tuple[int, ...], type]:
@@ -64,13 +83,15 @@ def _input(path: Path, session, item: tuple[int, ...]) -> tuple[tuple[int, ...],
     return sizes, dtype
 
 
-def _to_stored(path: Path, dtype: type) -> Callable[[np.ndarray], np.ndarray]:
-    """What turns real values into those of an integer input: ONNX keeps no scale for it, so that the sidecar must."""
+def _to_stored(path: Path, dtype: type) -> tuple[Callable[[np.ndarray], np.ndarray], tuple[float, float] | None]:
+    """What turns real values into those of an integer input, and the range that it holds: ONNX keeps no scale for it, so that
+    the sidecar must.
+    """
     if not np.issubdtype(dtype, np.integer):
-        return lambda x: x
+        return lambda x: x, None
     content = sidecar.read(path)
     if "scale" not in (content.get("input") or {}):
         raise BadInput(f"{path}: its input is {dtype.__name__}; {path.with_suffix('.json').name} beside it must give input.scale")
     scale, zero_point = sidecar.numbers(content, path, "input", "scale", "zero_point", 1.0)
-    limits = np.iinfo(dtype)
-    return lambda x: np.clip(np.round(np.asarray(x) / scale) + zero_point, limits.min, limits.max)
+    detail = {"dtype": dtype, "quantization": (scale, int(zero_point))}
+    return lambda x: to_stored(np.asarray(x), detail), real_range(detail)

@@ -8,20 +8,23 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from edgebook.errors import Unsupported
 from edgebook.models import rebuild
 from edgebook.models.batch_norm import without_statistics
 from edgebook.models.fake_quantized import FakeQuantized
 from edgebook.models.structure import changed_sizes, describe
 from edgebook.runtimes.packed.format import encode, stored_bits
-from edgebook.runtimes.packed.load import MAGIC
+from edgebook.runtimes.packed.load import MAGIC, read
+from edgebook.same_outputs import require_same
 
 
 def convert(model, example, path: Path) -> dict[str, Any]:
     """The packed file: magic, header (zlib JSON), one record per floating-point tensor in the network's own order, a checksum.
 
-    Batch norm is stored as scale and shift (two vectors of four), exact up to float rounding. The column `precision` is
-    counted in the weights.
+    The file is read back and must compute the same. Batch norm is stored as scale and shift (two vectors of four), exact up to
+    float rounding. The column `precision` is counted in the weights.
     """
     if isinstance(model, FakeQuantized):
         raise Unsupported("packed has no integer activations; onnx, litert and executorch have them", code="precision")
@@ -34,6 +37,8 @@ def convert(model, example, path: Path) -> dict[str, Any]:
     body = b"".join(encode(tensor.cpu().numpy()) for tensor in state.values() if tensor.is_floating_point())
     content = MAGIC + struct.pack("<H", len(packed_head)) + packed_head + body
     Path(path).write_bytes(content + struct.pack("<I", zlib.crc32(content)))
+    with torch.inference_mode():
+        require_same("packed", model(example).numpy(), read(path)(example).numpy())
     return {"precision": precision(model)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 from edgebook.errors import BadInput, one_line
 from edgebook.runtimes import one_step
 from edgebook.runtimes.base import Program
-from edgebook.runtimes.integers import to_real, to_stored
+from edgebook.runtimes.integers import real_range, to_real, to_stored
+from edgebook.runtimes.litert import load as litert
 
 ARENA_BYTES = 1 << 26  # offered; what is used is reported
 
@@ -35,21 +37,42 @@ def load(path: Path, *, threads: int = 1, shape: tuple[int, ...] = ()) -> Progra
     interpreter, step = interpreter_of(path), one_step.description(path)
     n_states = len(step["states"]) if step else 0
     inputs = [_detail(interpreter.get_input_details(i)) for i in range(1 + n_states)]
-    outputs = [_detail(interpreter.get_output_details(i)) for i in range(1 + n_states)]
+    outputs = _outputs(interpreter)
 
     def set_input(index: int, value: np.ndarray) -> None:
         interpreter.set_input(value, index)
 
     if step:
         return one_step.program(step, inputs, outputs, set_input, interpreter.invoke, interpreter.get_output)
+
+    def getter(index: int) -> Callable[[], np.ndarray]:
+        return lambda: to_real(interpreter.get_output(index), outputs[index])
+
     batch, *item = (int(size) for size in inputs[0]["shape"])
     return Program(
         lambda x: set_input(0, to_stored(x, inputs[0])),
         interpreter.invoke,
-        lambda: to_real(interpreter.get_output(0), outputs[0]),
+        getter(0),
         tuple(item),
         batch=batch,
+        outputs={f"output {index}": getter(index) for index in range(len(outputs))},
+        input_range=real_range(inputs[0]),
     )
+
+
+def plain(path: Path, *, threads: int = 1, shape: tuple[int, ...] = ()) -> Program:
+    """The file by LiteRT's reference kernels, which TFLM's were made from."""
+    return litert.plain(path, threads=threads, shape=shape)
+
+
+def _outputs(interpreter) -> list[dict[str, Any]]:
+    """The details of all outputs; the interpreter does not tell how many there are."""
+    details = []
+    while True:
+        try:
+            details.append(_detail(interpreter.get_output_details(len(details))))
+        except (IndexError, RuntimeError, ValueError):
+            return details
 
 
 def _detail(tensor: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,108 @@
+"""What exporters get: folded where that changes nothing, and never a network that depends on chance."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from edgebook.errors import Unsupported
+from edgebook.runtimes.base import Quant
+from edgebook.runtimes.export import export
+from edgebook.runtimes.exportable import exportable
+
+NETWORK = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, n_outputs, fold_by_hand):
+        super().__init__()
+        self.c1, self.n1, self.c2, self.n2 = nn.Conv1d(1, 16, 3), nn.BatchNorm1d(16), nn.Conv1d(16, 16, 3), nn.BatchNorm1d(16)
+        self.head = nn.Linear(16, n_outputs)
+        self.norms = (lambda n, x: x) if fold_by_hand else (lambda n, x: n(x))
+
+    def forward(self, x):
+        x = torch.relu(self.norms(self.n1, self.c1(x)))
+        return self.head(torch.relu(self.norms(self.n2, self.c2(x))).mean(2))
+
+
+def build(input_shape, n_outputs, fold_by_hand=False):
+    return Net(n_outputs, fold_by_hand)
+"""
+
+
+@pytest.fixture
+def own_network(tmp_path, monkeypatch):
+    """A network in a file of the user's, with batch norm between a convolution and an activation as a function, or without."""
+    from edgebook.models import allow_network, build_model
+
+    monkeypatch.setenv("EDGEBOOK_NETWORKS", "")
+    (tmp_path / "net.py").write_text(NETWORK)
+    allow_network(f"{tmp_path}/net.py:build")
+    return lambda **shape: build_model(f"{tmp_path}/net.py:build", (1, 40), 10, **shape).eval()
+
+
+@pytest.mark.parametrize("quant", [None, Quant(n_calibration=16)], ids=["fp32", "int8"])
+def test_an_own_network_has_no_batch_norm_left_in_its_files(quant, own_network, mnist1d, tmp_path):
+    from edgebook.runtimes.litert.flatbuffer import operators
+
+    nets = own_network(), own_network(fold_by_hand=True)
+    files = [export(net, mnist1d, tmp_path / f"{n}", runtime="litert", quant=quant) for n, net in enumerate(nets)]
+    assert files[0].size_bytes == files[1].size_bytes
+    assert operators(files[0].path.read_bytes()) == operators(files[1].path.read_bytes())
+
+
+class UsesItsNorm(nn.Module):
+    """Folding would take the batch norm away whose weight the forward reads as well."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv1d(1, 4, 3), nn.BatchNorm1d(4)
+
+    def forward(self, x):
+        return self.norm(self.conv(x)).mean(2) * self.norm.weight
+
+
+class Aliased(nn.Module):
+    """One convolution under two names: folding would change it under one of them only."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv1d(1, 1, 3, padding=1), nn.BatchNorm1d(1)
+        self.other = self.conv
+        self.norm.running_mean.fill_(0.5)
+        self.norm.running_var.fill_(0.1)
+
+    def forward(self, x):
+        return self.norm(self.other(self.norm(self.conv(x))))
+
+
+@pytest.mark.parametrize(("net", "says"), [(UsesItsNorm(), "AttributeError"), (Aliased(), "the outputs change by up to")])
+def test_where_folding_would_change_the_outputs_it_is_undone_and_said(net, says, mnist1d):
+    made, columns = exportable(net, mnist1d.x_train, folds=True)
+    assert says in columns["extra"]["not_folded"]
+    with torch.inference_mode():
+        assert torch.equal(made(mnist1d.x_val), net.eval()(mnist1d.x_val))
+    assert any(isinstance(module, nn.BatchNorm1d) for module in made.modules())
+
+
+class Random(nn.Module):
+    """Draws random numbers in evaluation too."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(40, 10)
+
+    def forward(self, x):
+        return self.head(nn.functional.dropout(x.flatten(1), 0.1, training=True))
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "litert", "executorch", "torch"])
+def test_a_network_that_depends_on_chance_is_refused(runtime, mnist1d, tmp_path):
+    net = Random()
+    net.spec = {"model": "mlp", "input_shape": [1, 40], "n_outputs": 10, "shape": {}, "wrappers": []}
+    with pytest.raises(Unsupported, match="gives other outputs each time") as caught:
+        export(net, mnist1d, tmp_path / "x", runtime=runtime)
+    assert caught.value.code == "fidelity"
