@@ -12,7 +12,7 @@ from torch import nn
 from edgebook.models.genotype import Block, Genotype, check, final_sides, from_plain, parse
 
 EXPANSION = 3  # of an inverted residual; MobileNetV2 has 6, which is costly at 8 to 32 channels
-SQUEEZE = 4  # a fire block squeezes to a quarter of its width
+SQUEEZE = 4  # a fire block squeezes to a quarter of its width, and to 4 channels at least: fewer die easily
 CONV = {1: nn.Conv1d, 2: nn.Conv2d}
 NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d}
 POOL = {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d}
@@ -102,7 +102,7 @@ def _inverted_residual(dims: int, c_in: int, block: Block) -> nn.Module:
 
 
 def _fire(dims: int, c_in: int, block: Block) -> nn.Module:
-    squeezed, half = max(1, block.width // SQUEEZE), block.width // 2
+    squeezed, half = max(4, block.width // SQUEEZE), block.width // 2
     expand1 = _conv_bn(dims, squeezed, half, 1, block.stride, relu=True)
     expand = _conv_bn(dims, squeezed, half, block.kernel, block.stride, relu=True)
     return Fire(_conv_bn(dims, c_in, squeezed, relu=True), expand1, expand)
