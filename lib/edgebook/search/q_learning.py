@@ -89,9 +89,7 @@ def q_table(
     return table
 
 
-def run_episode(
-    space: Space, table: QTable, rng: np.random.Generator, *, epsilon: float = 0.0, state: str = "last"
-) -> Episode:
+def run_episode(space: Space, table: QTable, rng: np.random.Generator, *, epsilon: float = 0.0, state: str = "last") -> Episode:
     """One net, built by the table; with epsilon 0 this is the greedy policy, which takes a random action in unknown states."""
     layers: Layers = ()
     episode: Episode = []

@@ -1,7 +1,7 @@
 """Search spaces: which genotypes are allowed, and the genes (name -> value) that random search and evolution work on.
 
 A space has `input_shape`, `genes` (name -> the allowed values), `decode(genes) -> Genotype`, `encode(genotype) -> genes`,
-`sample(rng) -> genes` and `extremes() -> genotypes`. `Space` has a gene for every property of every block. `BitSpace` is the
+`sample(rng) -> genes` and `small_members() -> genotypes`. `Space` has a gene for every property of every block. `BitSpace` is the
 plain binary string of the textbook genetic algorithm: a fixed list of optional layers, one bit per layer.
 """
 
@@ -107,12 +107,12 @@ class Space:
                 return genes
         raise BadInput(f"search space: none of {N_DRAWS} random members can be built for input_shape {self.input_shape}")
 
-    def extremes(self) -> Iterator[Genotype]:
-        """Members with the fewest blocks, all alike, and every property at an end of its values: small nets are among them."""
-        stems = itertools.product(*map(_ends, (self.stem_widths, self.stem_kernels, self.stem_strides)))
-        blocks = list(itertools.product(self.kinds, *map(_ends, (self.widths, self.kernels, self.strides))))
-        for stem, block, head in itertools.product(stems, blocks, self.heads):
-            genotype = Genotype(Block("stem", *stem), (Block(*block),) * self.n_blocks[0], head)
+    def small_members(self) -> Iterator[Genotype]:
+        """Members with the fewest blocks, all alike, and the smallest widths and kernels: the smallest nets are among them."""
+        stems = [Block("stem", min(self.stem_widths), min(self.stem_kernels), stride) for stride in _ends(self.stem_strides)]
+        blocks = itertools.product(self.kinds, (min(self.widths),), (min(self.kernels),), _ends(self.strides))
+        for stem, block, head in itertools.product(stems, list(blocks), self.heads):
+            genotype = Genotype(stem, (Block(*block),) * self.n_blocks[0], head)
             if fits(genotype, self.input_shape):
                 yield genotype
 
@@ -168,8 +168,8 @@ class BitSpace:
                 return genes
         raise BadInput(f"search space: none of {N_DRAWS} random members can be built for input_shape {self.input_shape}")
 
-    def extremes(self) -> Iterator[Genotype]:
-        """No layer, each layer alone, all layers."""
+    def small_members(self) -> Iterator[Genotype]:
+        """The net without an optional layer, those with one, and the one with all (whose flat head may be the smallest)."""
         for blocks in ((), *((block,) for block in self._all.blocks), self._all.blocks):
             genotype = Genotype(self._all.stem, blocks, self._all.head)
             if fits(genotype, self.input_shape):

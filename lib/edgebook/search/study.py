@@ -260,7 +260,7 @@ def _open(folder: Path, name: str, aim: Aim, signature: dict[str, str]) -> optun
 def _check_signature(study: optuna.Study, path: Path, signature: dict[str, str]) -> None:
     for key, text in signature.items():
         if (stored := study.user_attrs.get(key, text)) != text:
-            raise BadInput(f"{path}: study {study.study_name} has {key} {stored}, given {text}; allowed: the same or a new folder")
+            raise BadInput(f"{path}: study {study.study_name} has {key} {stored}, given {text}; allowed: the same, or a new one")
 
 
 def _url(folder: Path) -> str:
