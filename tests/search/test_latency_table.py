@@ -56,6 +56,16 @@ def test_layers_by_hand():
     ]
 
 
+def test_a_flat_head_turns_the_map_and_a_sequence_is_a_row():
+    layers = layers_of(searched((1, 40), 10, genotype="stem 8k5s2 | flat"), (1, 40))
+    assert layers == [
+        Layer("pad", 1, 1, 1, 40, 44),
+        Layer("conv", 1, 8, 5, 40, 20),
+        Layer("transpose", 8, 8, 1, 20, 20),
+        Layer("dense", 160, 10),
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "input_shape"),
     [("resnet8", (3, 32, 32)), ("ds_cnn", (1, 28, 28)), ("conv1d", (1, 40)), ("squeezenet", (1, 28, 28)), ("mlp", (1, 28, 28))],

@@ -1,4 +1,8 @@
-"""A network built from a genotype: the members of the search space, in two dimensions or in one."""
+"""A network built from a genotype: the members of the search space, for images or for sequences.
+
+A sequence (C, T) runs as an image (C, 1, T): with Conv1d and BatchNorm1d, LiteRT's converter leaves batch norm as operators of
+its own and turns the map before and behind every convolution.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,8 @@ from edgebook.models.genotype import Block, Genotype, check, final_sides, from_p
 
 EXPANSION = 3  # of an inverted residual; MobileNetV2 has 6, which is costly at 8 to 32 channels
 SQUEEZE = 4  # a fire block squeezes to a quarter of its width, and to 4 channels at least: fewer die easily
-CONV = {1: nn.Conv1d, 2: nn.Conv2d}
-NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d}
-POOL = {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d}
+
+Sides = tuple[int, int]  # height and width
 
 
 class Skip(nn.Module):
@@ -46,18 +49,18 @@ class SearchedCNN(nn.Module):
 
     def __init__(self, genotype: Genotype, input_shape: tuple[int, ...], n_outputs: int):
         super().__init__()
-        dims, c_in = len(input_shape) - 1, input_shape[0]
-        layers = []
+        c_in, layers = input_shape[0], []
         for block in (genotype.stem, *genotype.blocks):
-            layers.append(_block(dims, c_in, block))
+            layers.append(_block(c_in, block, is_1d=len(input_shape) == 2))
             c_in = block.width
         self.features = nn.Sequential(*layers)
         pooled = genotype.head == "pool"
-        self.pool = POOL[dims](1) if pooled else nn.Identity()
+        self.pool = nn.AdaptiveAvgPool2d(1) if pooled else nn.Identity()
         self.linear = nn.Linear(c_in * (1 if pooled else math.prod(final_sides(genotype, input_shape))), n_outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # (N, C, H, W) or (N, C, T) -> (N, n_outputs)
-        return self.linear(self.pool(self.features(x)).flatten(1))
+        image = x.unsqueeze(2) if x.ndim == 3 else x
+        return self.linear(self.pool(self.features(image)).flatten(1))
 
 
 def searched(input_shape: Sequence[int], n_outputs: int, *, genotype: str | dict[str, Any]) -> nn.Module:
@@ -72,45 +75,43 @@ def searched(input_shape: Sequence[int], n_outputs: int, *, genotype: str | dict
     return SearchedCNN(layers, tuple(input_shape), n_outputs)
 
 
-def _block(dims: int, c_in: int, block: Block) -> nn.Module:
+def _block(c_in: int, block: Block, *, is_1d: bool) -> nn.Module:
     body, activation = BODIES[block.kind]
-    layers = body(dims, c_in, block)
+    sides = (1, block.kernel) if is_1d else (block.kernel, block.kernel)
+    strides = (1, block.stride) if is_1d else (block.stride, block.stride)
+    layers = body(c_in, block.width, sides, strides)
     after = [nn.ReLU()] if activation else []
     return nn.Sequential(Skip(layers) if block.skip else layers, *after)
 
 
 def _conv_bn(
-    dims: int, c_in: int, c_out: int, kernel: int = 1, stride: int = 1, *, groups: int = 1, relu: bool = False
+    c_in: int, c_out: int, kernel: Sides = (1, 1), stride: Sides = (1, 1), *, groups: int = 1, relu: bool = False
 ) -> nn.Sequential:
-    conv = CONV[dims](c_in, c_out, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=False)
-    return nn.Sequential(conv, NORM[dims](c_out), *([nn.ReLU()] if relu else []))
+    padding = (kernel[0] // 2, kernel[1] // 2)
+    conv = nn.Conv2d(c_in, c_out, kernel, stride=stride, padding=padding, groups=groups, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(c_out), *([nn.ReLU()] if relu else []))
 
 
-def _plain(dims: int, c_in: int, block: Block) -> nn.Module:
-    return _conv_bn(dims, c_in, block.width, block.kernel, block.stride)
+def _separable(c_in: int, width: int, kernel: Sides, stride: Sides) -> nn.Module:
+    return nn.Sequential(_conv_bn(c_in, c_in, kernel, stride, groups=c_in, relu=True), _conv_bn(c_in, width))
 
 
-def _separable(dims: int, c_in: int, block: Block) -> nn.Module:
-    depthwise = _conv_bn(dims, c_in, c_in, block.kernel, block.stride, groups=c_in, relu=True)
-    return nn.Sequential(depthwise, _conv_bn(dims, c_in, block.width))
-
-
-def _inverted_residual(dims: int, c_in: int, block: Block) -> nn.Module:
+def _inverted_residual(c_in: int, width: int, kernel: Sides, stride: Sides) -> nn.Module:
     inner = EXPANSION * c_in
-    depthwise = _conv_bn(dims, inner, inner, block.kernel, block.stride, groups=inner, relu=True)
-    return nn.Sequential(_conv_bn(dims, c_in, inner, relu=True), depthwise, _conv_bn(dims, inner, block.width))
+    depthwise = _conv_bn(inner, inner, kernel, stride, groups=inner, relu=True)
+    return nn.Sequential(_conv_bn(c_in, inner, relu=True), depthwise, _conv_bn(inner, width))
 
 
-def _fire(dims: int, c_in: int, block: Block) -> nn.Module:
-    squeezed, half = max(4, block.width // SQUEEZE), block.width // 2
-    expand1 = _conv_bn(dims, squeezed, half, 1, block.stride, relu=True)
-    expand = _conv_bn(dims, squeezed, half, block.kernel, block.stride, relu=True)
-    return Fire(_conv_bn(dims, c_in, squeezed, relu=True), expand1, expand)
+def _fire(c_in: int, width: int, kernel: Sides, stride: Sides) -> nn.Module:
+    squeezed, half = max(4, width // SQUEEZE), width // 2
+    expand1 = _conv_bn(squeezed, half, stride=stride, relu=True)
+    expand = _conv_bn(squeezed, half, kernel, stride, relu=True)
+    return Fire(_conv_bn(c_in, squeezed, relu=True), expand1, expand)
 
 
 BODIES = {  # kind -> its layers, and whether a ReLU follows them (and the skip's sum)
-    "stem": (_plain, True),
-    "plain": (_plain, True),
+    "stem": (_conv_bn, True),
+    "plain": (_conv_bn, True),
     "ds": (_separable, True),
     "ir": (_inverted_residual, False),
     "fire": (_fire, False),

@@ -25,8 +25,7 @@ Features = dict[str, float]
 BLOCKS = tuple(itertools.product((1, 8, 16, 32), (1, 4, 8)))  # (output channels, input channels) of a kernel's block
 N_FOLDS = 5
 # no operator of an exported file, or part of the one before
-SHAPE_ONLY = {"view", "_unsafe_view", "reshape", "flatten", "squeeze", "unsqueeze", "t"}
-FREE = SHAPE_ONLY | {"relu", "hardtanh", "native_batch_norm", "empty", "zeros", "clone", "dropout"}
+FREE = {"relu", "hardtanh", "native_batch_norm", "empty", "zeros", "clone", "dropout", "t", "squeeze", "unsqueeze"}
 
 
 @dataclass(frozen=True)
@@ -196,6 +195,7 @@ FEATURES: dict[str, Callable[[Layer, int, int], Features]] = {
     "depthwise": _depthwise_features,
     "dense": _dense_features,
     "pad": _copy_features,
+    "transpose": _copy_features,
     "add": _copy_features,
     "cat": _copy_features,
     "pool": _copy_features,
@@ -223,6 +223,13 @@ def _pool(args: tuple, output: torch.Tensor | tuple) -> list[Layer]:
     return [Layer("pool", x.shape[1], x.shape[1], 1, _positions(x), _positions(y))]
 
 
+def _view(args: tuple, output: torch.Tensor) -> list[Layer]:
+    """Flattening a map turns it from channels last to channels first; other views are free."""
+    x = args[0]
+    is_turned = x.ndim > 2 and output.ndim == 2 and _positions(x) > 1
+    return [Layer("transpose", x.shape[1], x.shape[1], 1, _positions(x), _positions(x))] if is_turned else []
+
+
 def _dense(args: tuple, output: torch.Tensor) -> list[Layer]:
     return [Layer("dense", args[1].shape[1], output.shape[1])]
 
@@ -235,6 +242,9 @@ def _positions(tensor: torch.Tensor) -> int:
 OPERATORS: dict[str, Callable[[tuple, torch.Tensor], list[Layer]]] = {
     "convolution": _convolution,
     "addmm": _dense,
+    "view": _view,
+    "_unsafe_view": _view,
+    "reshape": _view,
     "add": _same_size("add"),
     "cat": _same_size("cat"),
     "mean": _pool,

@@ -38,7 +38,7 @@ def q_learning(
     *,
     state: str = "last",
     learning_rate: float = 0.2,
-    discount: float = 1.0,
+    removal_cost: float = 0.02,
     replays: int = 5,
     epsilon_start: float = 1.0,
     epsilon_end: float = 0.1,
@@ -53,7 +53,7 @@ def q_learning(
         raise BadInput(f"q_learning: {type(space).__name__}; allowed: a Space, whose members are built layer by layer")
     done = min(1.0, len(history.trials) / epsilon_steps)
     epsilon = epsilon_start + (epsilon_end - epsilon_start) * done
-    table = q_table(space, history, rng, state=state, learning_rate=learning_rate, discount=discount, replays=replays)
+    table = q_table(space, history, rng, state=state, learning_rate=learning_rate, removal_cost=removal_cost, replays=replays)
 
     def draw() -> tuple[Genes, dict[str, Any]]:
         episode = run_episode(space, table, rng, epsilon=epsilon, state=state)
@@ -69,24 +69,36 @@ def q_table(
     *,
     state: str = "last",
     learning_rate: float = 0.2,
-    discount: float = 1.0,
+    removal_cost: float = 0.02,
     replays: int = 5,
 ) -> QTable:
     """Values learned from all trials, replayed `replays` times in random order, each from its last action to its first.
 
-    Q(s, a) moves by `learning_rate` towards the reward of a stop, towards `discount` times the best value of the next state
-    otherwise. What was never tried is absent.
+    Q(s, a) moves by `learning_rate` towards the reward of a stop, towards the best value of the next state otherwise, less
+    `removal_cost` for a removal: without it, to add any layer and to remove it would be as good as not to. What was never
+    tried is absent.
     """
-    describe = pick(STATES, state, "state")
+    levels = pick(STATES, state, "state")
     episodes = [episode_of(trial) for trial in history.trials]
+    keys = [[(action, *(level(space, layers) for level in levels)) for layers, action in reversed(e)] for e in episodes]
     table: QTable = {}
     for number in itertools.chain(*(rng.permutation(len(episodes)) for _ in range(replays))):
-        target = float(history.fitness[number])
-        for layers, action in reversed(episodes[number]):
-            values = table.setdefault(describe(space, layers), {})
-            values[action] = values.get(action, target) + learning_rate * (target - values.get(action, target))
-            target = discount * max(values.values())
+        for place in range(1, len(levels) + 1):
+            target = float(history.fitness[number])
+            for step in keys[number]:
+                values, action = table.setdefault(step[place], {}), step[0]
+                target -= removal_cost * (action == REMOVE)
+                values[action] = values.get(action, target) + learning_rate * (target - values.get(action, target))
+                target = max(values.values())
     return table
+
+
+def values_in(space: Space, table: QTable, layers: Layers, *, state: str = "last") -> dict[str, float]:
+    """Action -> value after these layers, as far as known: by the finest description in which the action was tried."""
+    values: dict[str, float] = {}
+    for level in pick(STATES, state, "state"):
+        values |= table.get(level(space, layers), {})
+    return {action: values[action] for action in actions(space, layers) if action in values}
 
 
 def run_episode(space: Space, table: QTable, rng: np.random.Generator, *, epsilon: float = 0.0, state: str = "last") -> Episode:
@@ -98,7 +110,8 @@ def run_episode(space: Space, table: QTable, rng: np.random.Generator, *, epsilo
         late = len(episode) >= MOST_STEPS * (space.n_blocks[1] + 1)
         if late and (stops := [action for action in allowed if action in space.heads]):
             allowed = stops
-        values = {a: value for a, value in table.get(STATES[state](space, layers), {}).items() if a in allowed}
+        values = values_in(space, table, layers, state=state)
+        values = {action: values[action] for action in allowed if action in values}
         action = _explore(space, layers, allowed, rng) if not values or rng.random() < epsilon else max(values, key=values.get)
         episode.append((layers, action))
         layers = _after(layers, action)
@@ -130,16 +143,23 @@ def built(episode: Episode) -> Genotype:
 @lru_cache(maxsize=100_000)
 def actions(space: Space, layers: Layers) -> tuple[str, ...]:
     """What is allowed after these layers: a stem first; then blocks that fit, to remove the last layer, and to stop."""
+    stop = space.heads if layers and len(layers) > space.n_blocks[0] else ()
+    return (*_additions(space, layers), *([REMOVE] if layers else []), *stop)
+
+
+def _additions(space: Space, layers: Layers) -> list[str]:
+    """The layers that may follow; a block that could not use its skip is offered without."""
     if not layers:
         stems = itertools.product(space.stem_widths, space.stem_kernels, space.stem_strides)
-        blocks = [Block("stem", *values) for values in stems]
-    else:
-        kinds = space.kinds if len(layers) <= space.n_blocks[1] else ()
-        options = itertools.product(kinds, space.widths, space.kernels, space.strides, space.skips)
-        blocks = [Block(*values) for values in options]
-    add = dict.fromkeys(str(block) for block in _without_idle_skips(blocks, layers) if _fits_after(space, layers, block))
-    stop = space.heads if len(layers) > space.n_blocks[0] else ()
-    return (*add, *([REMOVE] if layers else []), *stop)
+        nets = [Genotype(Block("stem", *values), ()) for values in stems]
+        return [str(net.stem) for net in nets if fits(net, space.input_shape)]
+    if len(layers) > space.n_blocks[1]:
+        return []
+    net = parse(" | ".join(layers))
+    c_in = (net.stem, *net.blocks)[-1].width
+    options = itertools.product(space.kinds, space.widths, space.kernels, space.strides, space.skips)
+    blocks = dict.fromkeys(Block(*v[:4], v[4] and v[3] == 1 and v[1] == c_in) for v in options)
+    return [str(block) for block in blocks if fits(replace(net, blocks=(*net.blocks, block)), space.input_shape)]
 
 
 def action_counts(trials: Sequence[Trial]) -> Counter[str]:
@@ -154,17 +174,6 @@ def learning_curve(trials: Sequence[Trial], fitness: np.ndarray) -> list[dict[st
         {"step": trial.step, "reward": float(reward), "best": float(top), "epsilon": trial.notes.get("epsilon")}
         for trial, reward, top in zip(trials, fitness, best, strict=True)
     ]
-
-
-def _without_idle_skips(blocks: list[Block], layers: Layers) -> list[Block]:
-    """The blocks; a skip is left out where it could not act."""
-    built_so_far = parse(" | ".join(layers)) if layers else None
-    c_in = (built_so_far.stem, *built_so_far.blocks)[-1].width if built_so_far else 0
-    return [replace(block, skip=block.skip and block.stride == 1 and block.width == c_in) for block in blocks]
-
-
-def _fits_after(space: Space, layers: Layers, block: Block) -> bool:
-    return fits(parse(" | ".join((*layers, str(block)))), space.input_shape)
 
 
 def _after(layers: Layers, action: str) -> Layers:
@@ -188,8 +197,18 @@ def _last(space: Space, layers: Layers) -> tuple:
     return (len(layers), layers[-1], final_sides(genotype, space.input_shape)) if genotype else (0,)
 
 
-STATES = {  # what the agent tells apart
-    "layers": lambda space, layers: layers,  # all layers so far
-    "last": _last,  # their number, the last one, and the size of the map, as in MetaQNN
-    "depth": lambda space, layers: len(layers),
+def _depth(space: Space, layers: Layers) -> int:
+    return len(layers)
+
+
+def _all(space: Space, layers: Layers) -> Layers:
+    return layers
+
+
+STATES = {  # what the agent tells apart, from coarse to fine: an action that a finer state has not seen takes the coarser value
+    "depth": (_depth,),
+    "last": (_last,),  # the number of layers, the last one, and the size of the map, as in MetaQNN
+    "layers": (_all,),
+    "depth, last": (_depth, _last),
+    "depth, last, layers": (_depth, _last, _all),
 }
