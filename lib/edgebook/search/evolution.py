@@ -27,9 +27,9 @@ def genetic_algorithm(
     history: History,
     rng: np.random.Generator,
     *,
-    population_size: int = 20,
-    n_elite: int = 2,
-    tournament: int = 3,
+    population_size: int = 10,
+    n_elite: int = 5,
+    tournament: int = 4,
     crossover: float = 0.9,
     mutation: float | None = None,
 ) -> Draw:
@@ -57,7 +57,7 @@ def genetic_algorithm(
 
 
 def ageing_evolution(
-    space: AnySpace, history: History, rng: np.random.Generator, *, population_size: int = 20, sample_size: int = 5
+    space: AnySpace, history: History, rng: np.random.Generator, *, population_size: int = 15, sample_size: int = 10
 ) -> Draw:
     """Ageing evolution: the best of `sample_size` among the last `population_size` trials gets one mutation; the oldest dies.
 
@@ -76,18 +76,26 @@ def ageing_evolution(
 
 
 def nsga2(
-    space: AnySpace, history: History, rng: np.random.Generator, *, population_size: int = 20, mutation: float | None = None
+    space: AnySpace,
+    history: History,
+    rng: np.random.Generator,
+    *,
+    population_size: int = 16,
+    crossover: float = 0.9,
+    mutation: float | None = 0.15,
 ) -> Draw:
     """NSGA-II by Optuna's sampler: non-dominated sorting, crowding distance, uniform crossover, mutation by a new value.
 
-    Limits are constraints (constrained domination). Source: Deb et al. 2002, IEEE TEC 6(2).
+    crossover: probability that a child has two parents; mutation: probability per gene (None: one gene on average). Limits are
+    constraints (constrained domination). Source: Deb et al. 2002, IEEE TEC 6(2).
     """
     _check(population_size=population_size)
     distributions = {name: CategoricalDistribution(values) for name, values in space.genes.items()}
     generation = _newest_generation(history.study, population_size)
 
     def draw() -> tuple[Genes, dict[str, Any]]:
-        sampler = _ByNotes(population_size=population_size, mutation_prob=mutation, seed=int(rng.integers(2**31)))
+        seed = int(rng.integers(2**31))
+        sampler = _ByNotes(population_size=population_size, crossover_prob=crossover, mutation_prob=mutation, seed=seed)
         asked = create_trial(state=TrialState.RUNNING)
         for _ in range(N_TRIES if generation else 0):
             drawn = sampler.sample_relative(history.study, asked, distributions)

@@ -27,6 +27,7 @@ Episode = list[tuple[Layers, str]]  # (layers so far, action), to the stop
 QTable = dict[Any, dict[str, float]]  # state -> action -> value
 
 REMOVE = "remove"
+DEFAULT_STATE = "depth, last"
 P_REMOVE = 0.1  # of an exploring step
 MOST_STEPS = 4  # actions per block allowed, after which the agent stops where it may
 
@@ -36,13 +37,13 @@ def q_learning(
     history: History,
     rng: np.random.Generator,
     *,
-    state: str = "last",
+    state: str = DEFAULT_STATE,
     learning_rate: float = 0.2,
     removal_cost: float = 0.02,
-    replays: int = 5,
+    replays: int = 3,
     epsilon_start: float = 1.0,
     epsilon_end: float = 0.1,
-    epsilon_steps: int = 40,
+    epsilon_steps: int = 30,
 ) -> Draw:
     """Episodes of the agent: each action is random with probability epsilon, else the one of the highest value.
 
@@ -67,10 +68,10 @@ def q_table(
     history: History,
     rng: np.random.Generator,
     *,
-    state: str = "last",
+    state: str = DEFAULT_STATE,
     learning_rate: float = 0.2,
     removal_cost: float = 0.02,
-    replays: int = 5,
+    replays: int = 3,
 ) -> QTable:
     """Values learned from all trials, replayed `replays` times in random order, each from its last action to its first.
 
@@ -93,7 +94,7 @@ def q_table(
     return table
 
 
-def values_in(space: Space, table: QTable, layers: Layers, *, state: str = "last") -> dict[str, float]:
+def values_in(space: Space, table: QTable, layers: Layers, *, state: str = DEFAULT_STATE) -> dict[str, float]:
     """Action -> value after these layers, as far as known: by the finest description in which the action was tried."""
     values: dict[str, float] = {}
     for level in pick(STATES, state, "state"):
@@ -101,7 +102,9 @@ def values_in(space: Space, table: QTable, layers: Layers, *, state: str = "last
     return {action: values[action] for action in actions(space, layers) if action in values}
 
 
-def run_episode(space: Space, table: QTable, rng: np.random.Generator, *, epsilon: float = 0.0, state: str = "last") -> Episode:
+def run_episode(
+    space: Space, table: QTable, rng: np.random.Generator, *, epsilon: float = 0.0, state: str = DEFAULT_STATE
+) -> Episode:
     """One net, built by the table; with epsilon 0 this is the greedy policy, which takes a random action in unknown states."""
     layers: Layers = ()
     episode: Episode = []
@@ -118,7 +121,7 @@ def run_episode(space: Space, table: QTable, rng: np.random.Generator, *, epsilo
     return episode
 
 
-def greedy(space: Space, table: QTable, rng: np.random.Generator, *, state: str = "last") -> Genotype:
+def greedy(space: Space, table: QTable, rng: np.random.Generator, *, state: str = DEFAULT_STATE) -> Genotype:
     """The net of the greedy policy."""
     return built(run_episode(space, table, rng, state=state))
 
