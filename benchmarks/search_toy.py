@@ -5,7 +5,8 @@
 Every method searches with the same budget and seeds for a high validation accuracy and few parameters. Printed is the share of
 random search's evaluations that each needs for random search's final hypervolume (the mean over its seeds), with Student's
 interval over the seeds. The accuracy of a genotype is that of one training with its own seed, so every method sees the same.
-Half the budget is shown as well. The methods' defaults were tuned on other seeds and on a model of such scores (support vector regression on 700 genotypes).
+Half the budget is shown as well. The methods' defaults were tuned on other seeds and on a model of such scores (support vector
+regression on 700 genotypes).
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ import torch.nn.functional as F
 from mnist1d.data import get_dataset_args, make_dataset
 from torch import Tensor
 
-from edgebook.models.counts import count_params
 from edgebook.models.genotype import Genotype
+from edgebook.models.macs import count_params
 from edgebook.models.searched import searched
 from edgebook.search.audit import compare_to_control, hypervolume_curve
 from edgebook.search.history import Aim, Trial

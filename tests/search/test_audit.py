@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from edgebook.errors import BadInput
-from edgebook.models.counts import count_params
+from edgebook.models.macs import count_params
 from edgebook.models.searched import searched
 from edgebook.search.audit import (
     compare_to_control,

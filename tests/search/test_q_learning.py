@@ -22,7 +22,8 @@ from edgebook.search.q_learning import (
     run_episode,
 )
 from edgebook.search.space import BitSpace, Space
-from edgebook.search.study import finished, load_study, search
+from edgebook.search.storage import load_study
+from edgebook.search.study import finished, search
 
 TOY = Space(
     (1, 16, 16), n_blocks=(0, 3), kinds=("plain", "ds"), widths=(8, 16), kernels=(3,), strides=(1,), skips=(False,),

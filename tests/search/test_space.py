@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgebook.errors import BadInput
-from edgebook.models.counts import count_macs, count_params
 from edgebook.models.genotype import HEADS, KINDS, Block, Genotype, check, from_plain, parse, to_plain
+from edgebook.models.macs import count_macs, count_params
 from edgebook.models.searched import searched
 from edgebook.search.space import BitSpace, Space, fits
 

@@ -16,7 +16,8 @@ from edgebook.errors import BadInput, Unsupported
 from edgebook.search.evolution import ageing_evolution, genetic_algorithm, mutate
 from edgebook.search.history import Aim, History, Trial, excess, fitness
 from edgebook.search.space import BitSpace, Space, is_member
-from edgebook.search.study import METHODS, finished, load_study, search
+from edgebook.search.storage import load_study
+from edgebook.search.study import METHODS, finished, search
 
 SPACE = Space((1, 12, 12), n_blocks=(0, 2), widths=(4, 8))
 BITS = BitSpace((1, 28, 28), "stem 8k3s1 | " + " | ".join(["plain 8k3s1", "ds 16k3s2", "plain 16k3s1"] * 2) + " | pool")
@@ -39,20 +40,25 @@ def without_times(trials):
     return [(trial.step, trial.genes, trial.figures, trial.notes, trial.error) for trial in trials]
 
 
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """method -> the trials of a search that ran through; a new study file costs half a second, so each is made once."""
+    folder = tmp_path_factory.mktemp("straight")
+    return {method: run(folder, method) for method in METHODS} | {"folder": folder}
+
+
 @pytest.mark.parametrize("method", METHODS)
-def test_no_member_is_evaluated_twice_and_the_seed_repeats(tmp_path, method):
-    trials = run(tmp_path / "a", method)
+def test_no_member_is_evaluated_twice_and_another_seed_has_others(straight, method):
+    trials = straight[method]
     assert [trial.step for trial in trials] == list(range(N))
     assert len({str(trial.genotype) for trial in trials}) == N
     assert all(trial.figures == evaluate(trial.genotype) for trial in trials)
-    assert without_times(trials) == without_times(run(tmp_path / "b", method))
-    assert without_times(trials) != without_times(run(tmp_path / "c", method, seed=1))
+    assert without_times(trials) != without_times(run(straight["folder"], method, seed=1))
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_search_that_breaks_off_has_the_trials_of_one_that_ran_through(tmp_path, method):
-    straight = run(tmp_path / "straight", method)
-    calls = 0
+def test_a_search_that_breaks_off_has_the_trials_of_one_that_ran_through(tmp_path_factory, straight, method):
+    folder, calls = tmp_path_factory.getbasetemp() / "broken", 0
 
     def breaks_off(genotype):
         nonlocal calls
@@ -63,8 +69,8 @@ def test_a_search_that_breaks_off_has_the_trials_of_one_that_ran_through(tmp_pat
 
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
-            run(tmp_path / "broken", method, evaluate=breaks_off)
-    assert without_times(run(tmp_path / "broken", method, evaluate=breaks_off)) == without_times(straight)
+            run(folder, method, evaluate=breaks_off)
+    assert without_times(run(folder, method, evaluate=breaks_off)) == without_times(straight[method])
     assert calls == N + 3
 
 
@@ -88,8 +94,7 @@ def start_worker(folder, log, seconds):
     return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path})
 
 
-def test_a_process_that_is_killed_leaves_a_study_that_goes_on(tmp_path):
-    straight = run(tmp_path / "straight", "nsga2")
+def test_a_process_that_is_killed_leaves_a_study_that_goes_on(tmp_path, straight):
     log = tmp_path / "log"
     worker = start_worker(tmp_path / "killed", log, 0.3)
     while not log.exists() or len(log.read_text().splitlines()) < 5:
@@ -98,7 +103,7 @@ def test_a_process_that_is_killed_leaves_a_study_that_goes_on(tmp_path):
     worker.send_signal(signal.SIGKILL)
     worker.wait()
     assert len(finished(load_study(tmp_path / "killed", "nsga2", 0), SPACE)) < N
-    assert without_times(run(tmp_path / "killed", "nsga2")) == without_times(straight)
+    assert without_times(run(tmp_path / "killed", "nsga2")) == without_times(straight["nsga2"])
 
 
 def test_two_processes_share_a_study(tmp_path):
@@ -199,7 +204,7 @@ def test_fitness_takes_limits_off_and_varies_the_weights():
         ({"n_evaluations": 0}, "n_evaluations = 0"),
         ({"n_evaluations": None, "seconds": -60.0}, "seconds = -60.0"),
         ({"method": "annealing"}, "search method 'annealing' is unknown"),
-        ({"settings": {"temperature": 1.0}}, "setting temperature; allowed: population_size, mutation"),
+        ({"settings": {"temperature": 1.0}}, "setting temperature; allowed: population_size, crossover, mutation"),
         ({"settings": {"population_size": 1}}, "population_size = 1"),
     ],
 )

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from edgebook.errors import BadInput
-from edgebook.models.counts import count_macs, count_params
 from edgebook.models.genotype import Genotype
+from edgebook.models.macs import count_macs, count_params
 from edgebook.models.searched import searched
 from edgebook.search.history import Aim, excess
 from edgebook.search.space import AnySpace

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import optuna
 
-from edgebook.errors import BadInput, pick
+from edgebook.errors import BadInput
 from edgebook.models.genotype import Genotype
+from edgebook.registry import pick
 from edgebook.search.space import Genes
 
 SIGNS = {"maximize": 1.0, "minimize": -1.0}

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from edgebook.errors import BadInput, pick
+from edgebook.errors import BadInput
 from edgebook.models.genotype import Block, Genotype, final_sides, parse
+from edgebook.registry import pick
 from edgebook.search.history import Draw, History, Trial
 from edgebook.search.space import Genes, Space, choose, fits
 

@@ -6,31 +6,28 @@ and started again has the same trials as one that ran through. Several processes
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import math
-import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
-from filelock import FileLock, Timeout
-from optuna.trial import FrozenTrial, TrialState
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from edgebook.errors import BadInput, Unsupported, pick
+from edgebook.errors import BadInput, Unsupported
 from edgebook.models.genotype import Genotype
+from edgebook.registry import pick
 from edgebook.search.evolution import ageing_evolution, genetic_algorithm, nsga2
 from edgebook.search.history import Aim, Draw, History, Trial, excess, fitness
 from edgebook.search.q_learning import q_learning
 from edgebook.search.random import random_search
 from edgebook.search.space import AnySpace, Genes
+from edgebook.search.storage import asking, is_dead, new_worker, open_study, study_name
 
-FILE = "study.db"
 N_SEEN = 200  # proposals seen before, after which random members are drawn; as many again end the search
-SQLITE_WAIT_S = 60.0
 
 Evaluate = Callable[[Genotype], dict[str, float]]
 
@@ -73,9 +70,10 @@ def search(
     known = method_settings(method)
     if unknown := sorted(settings.keys() - known):
         raise BadInput(f"search method {method}: setting {', '.join(unknown)}; allowed: {', '.join(known) or 'none'}")
-    with _asking(folder):
-        study = _open(folder, f"{method}-{seed}", aim, {"space": repr(space), "aim": repr(aim), "settings": repr(settings)})
-    with _worker(folder, study.study_name) as worker:
+    with asking(folder):
+        signature = {"space": repr(space), "aim": repr(aim), "settings": repr(settings)}
+        study = open_study(folder, study_name(method, seed), list(aim.objectives.values()), signature)
+    with new_worker(folder, study.study_name) as worker:
         propose = lambda history, rng: METHODS[method](space, history, rng, **settings)  # noqa: E731
         run = _Run(study, space, aim, propose, seed, folder, worker)
         while (trial := _next(run, n_evaluations or math.inf, seconds or math.inf)) is not None:
@@ -92,16 +90,6 @@ def check_budget(n_evaluations: int | None, seconds: float | None) -> None:
             raise BadInput(f"search: {name} = {value!r}; allowed: a number above zero")
 
 
-def load_study(folder: Path, method: str, seed: int) -> optuna.Study:
-    """The study of a search, for Optuna's importances and figures. Raises BadInput where there is none."""
-    if not (folder / FILE).is_file():
-        raise BadInput(f"{folder / FILE}: there is no study; allowed: a folder that was searched in")
-    names = optuna.get_all_study_names(_url(folder))
-    if f"{method}-{seed}" not in names:
-        raise BadInput(f"{folder / FILE}: no study {method}-{seed}; it has {', '.join(sorted(names))}")
-    return optuna.load_study(study_name=f"{method}-{seed}", storage=_url(folder))
-
-
 def finished(study: optuna.Study, space: AnySpace) -> list[Trial]:
     """The evaluated trials of a study, also those that failed, in their order."""
     ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
@@ -116,7 +104,7 @@ def _trial(trial: FrozenTrial, space: AnySpace) -> Trial:
 
 def _next(run: _Run, n_evaluations: float, seconds: float) -> optuna.Trial | None:
     """The next trial, which this worker is to evaluate; None where the budget is spent or the space is exhausted."""
-    with _asking(run.folder):
+    with asking(run.folder):
         _fail_abandoned(run)
         asked = [trial for trial in run.study.get_trials(deepcopy=False) if not _is_abandoned(trial)]
         past = finished(run.study, run.space)
@@ -137,36 +125,26 @@ def _draw_unseen(space: AnySpace, draw: Draw, seen: set[str], rng: np.random.Gen
     """A proposal that was not evaluated before, a random member where the method has none, None where there seems to be none."""
     notes: dict[str, Any] = {}
     for number in range(2 * N_SEEN):
-        genes, notes = draw() if number < N_SEEN else (space.sample(rng), notes)
+        genes, notes = draw() if number < N_SEEN else (space.sample(rng), _without_origin(notes))
         if str(space.decode(genes)) not in seen:
             return genes, notes
     return None
 
 
+def _without_origin(notes: dict[str, Any]) -> dict[str, Any]:
+    """A proposal's notes without how its member arose: a random one stands in for it."""
+    return {name: value for name, value in notes.items() if name not in ("actions", "parents")}
+
+
 def _ask(study: optuna.Study, space: AnySpace, genes: Genes, proposal: dict[str, Any]) -> optuna.Trial:
-    """A running trial of Optuna with these genes as its parameters."""
-    study.sampler = _Given(genes)
-    trial = study.ask()
-    for name, values in space.genes.items():
-        trial.suggest_categorical(name, values)
-    trial.set_user_attr("proposal", proposal)
-    return trial
-
-
-class _Given(optuna.samplers.BaseSampler):
-    """Gives a trial the values that were chosen elsewhere."""
-
-    def __init__(self, genes: Genes):
-        self.genes = genes
-
-    def infer_relative_search_space(self, study, trial):
-        return {}
-
-    def sample_relative(self, study, trial, search_space):
-        return {}
-
-    def sample_independent(self, study, trial, param_name, param_distribution):
-        return self.genes[param_name]
+    """A running trial of Optuna with these genes as its parameters, written at once."""
+    distributions = {name: CategoricalDistribution(values) for name, values in space.genes.items()}
+    proposed = create_trial(
+        state=TrialState.RUNNING, params=genes, distributions=distributions, user_attrs={"proposal": proposal}
+    )
+    study.add_trial(proposed)
+    added = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))[-1]
+    return optuna.Trial(study, added._trial_id)
 
 
 def _evaluate(run: _Run, trial: optuna.Trial, evaluate: Evaluate) -> None:
@@ -203,68 +181,8 @@ def _fail_abandoned(run: _Run) -> None:
     """End running trials whose worker is no more. Whoever asks holds the lock, so a trial without a worker is abandoned too."""
     for trial in run.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         worker = trial.user_attrs.get("proposal", {}).get("worker")
-        if worker in (None, run.worker) or _is_dead(run, worker):
+        if worker in (None, run.worker) or is_dead(run.folder, run.study.study_name, worker):
             run.study.tell(trial.number, state=TrialState.FAIL)
-
-
-def _is_dead(run: _Run, worker: int) -> bool:
-    with contextlib.suppress(Timeout), _worker_lock(run.folder, run.study.study_name, worker).acquire(timeout=0):
-        return True
-    return False
-
-
-@contextlib.contextmanager
-def _worker(folder: Path, study_name: str) -> Iterator[int]:
-    """The lowest number that no living worker of the study has; it is free again when this process ends, however it does."""
-    for number in itertools.count():
-        lock = _worker_lock(folder, study_name, number)
-        with contextlib.suppress(Timeout):
-            lock.acquire(timeout=0)
-        if lock.is_locked:
-            with lock:
-                yield number
-            lock.release()
-            return
-
-
-def _worker_lock(folder: Path, study_name: str, number: int) -> FileLock:
-    return FileLock(folder / f"{study_name}.worker-{number}.lock")
-
-
-def _asking(folder: Path) -> FileLock:
-    """One worker at a time proposes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / "ask.lock")
-
-
-def _open(folder: Path, name: str, aim: Aim, signature: dict[str, str]) -> optuna.Study:
-    """The study, made where it is not there yet. Raises BadInput where it is one of something else."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    is_new = not (folder / FILE).exists()
-    storage = optuna.storages.RDBStorage(_url(folder), engine_kwargs={"connect_args": {"timeout": SQLITE_WAIT_S}})
-    if is_new:  # a write-ahead log halves the time of a trial's writes
-        with contextlib.closing(sqlite3.connect(folder / FILE)) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-    if name in optuna.get_all_study_names(storage):
-        study = optuna.load_study(study_name=name, storage=storage)
-        _check_signature(study, folder / FILE, signature)
-        if signature.keys() <= study.user_attrs.keys():
-            return study
-    else:
-        study = optuna.create_study(study_name=name, storage=storage, directions=list(aim.objectives.values()))
-    for key, text in signature.items():
-        study.set_user_attr(key, text)
-    return study
-
-
-def _check_signature(study: optuna.Study, path: Path, signature: dict[str, str]) -> None:
-    for key, text in signature.items():
-        if (stored := study.user_attrs.get(key, text)) != text:
-            raise BadInput(f"{path}: study {study.study_name} has {key} {stored}, given {text}; allowed: the same, or a new one")
-
-
-def _url(folder: Path) -> str:
-    return f"sqlite:///{folder / FILE}"
 
 
 def method_settings(method: str) -> list[str]:

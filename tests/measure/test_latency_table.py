@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from edgebook.errors import BadInput, Unsupported
+from edgebook.measure.latency_table import LatencyTable, Layer, error_report, fit, layers_of, measure_table, predict
 from edgebook.models import build_model
-from edgebook.models.counts import count_macs
+from edgebook.models.macs import count_macs
 from edgebook.models.searched import searched
-from edgebook.search.latency_table import LatencyTable, Layer, error_report, fit, layers_of, measure_table, predict
 from edgebook.search.space import Space
 
 SPACE = Space((1, 28, 28), n_blocks=(1, 4))
