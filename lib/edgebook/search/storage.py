@@ -1,0 +1,97 @@
+"""Optuna's SQLite storage of a search: one file per folder, one study per method and seed, a lock per worker."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import optuna
+from filelock import FileLock, Timeout
+
+from edgebook.errors import BadInput
+
+FILE = "study.db"
+SQLITE_WAIT_S = 60.0
+
+
+def open_study(folder: Path, name: str, directions: list[str], signature: dict[str, str]) -> optuna.Study:
+    """The study `name` in the folder's file, made where it is not there yet.
+
+    signature: texts that say what is searched. Raises BadInput where the study has other ones.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    is_new = not (folder / FILE).exists()
+    storage = optuna.storages.RDBStorage(_url(folder), engine_kwargs={"connect_args": {"timeout": SQLITE_WAIT_S}})
+    if is_new:  # a write-ahead log halves the time of a trial's writes
+        with contextlib.closing(sqlite3.connect(folder / FILE)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+    given = {"storage": storage, "sampler": optuna.samplers.RandomSampler()}  # proposals are made elsewhere
+    if name in optuna.get_all_study_names(storage):
+        study = optuna.load_study(study_name=name, **given)
+        _check_signature(study, folder / FILE, signature)
+        if signature.keys() <= study.user_attrs.keys():
+            return study
+    else:
+        study = optuna.create_study(study_name=name, directions=directions, **given)
+    for key, text in signature.items():
+        study.set_user_attr(key, text)
+    return study
+
+
+def load_study(folder: Path, method: str, seed: int) -> optuna.Study:
+    """The study of a search, for Optuna's importances and figures. Raises BadInput where there is none."""
+    if not (folder / FILE).is_file():
+        raise BadInput(f"{folder / FILE}: there is no study; allowed: a folder that was searched in")
+    names = optuna.get_all_study_names(_url(folder))
+    if study_name(method, seed) not in names:
+        raise BadInput(f"{folder / FILE}: no study {study_name(method, seed)}; it has {', '.join(sorted(names))}")
+    return optuna.load_study(study_name=study_name(method, seed), storage=_url(folder))
+
+
+def study_name(method: str, seed: int) -> str:
+    """How the study of a method and seed is called in a folder's file."""
+    return f"{method}-{seed}"
+
+
+def asking(folder: Path) -> FileLock:
+    """The lock under which one worker at a time proposes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / "ask.lock")
+
+
+@contextlib.contextmanager
+def new_worker(folder: Path, name: str) -> Iterator[int]:
+    """The lowest number that no living worker of the study has; it is free again when this process ends, however it does."""
+    for number in itertools.count():
+        lock = _worker_lock(folder, name, number)
+        with contextlib.suppress(Timeout):
+            lock.acquire(timeout=0)
+        if lock.is_locked:
+            with lock:
+                yield number
+            lock.release()
+            return
+
+
+def is_dead(folder: Path, name: str, worker: int) -> bool:
+    """Whether the process that had this number has ended."""
+    with contextlib.suppress(Timeout), _worker_lock(folder, name, worker).acquire(timeout=0):
+        return True
+    return False
+
+
+def _check_signature(study: optuna.Study, path: Path, signature: dict[str, str]) -> None:
+    for key, text in signature.items():
+        if (stored := study.user_attrs.get(key, text)) != text:
+            raise BadInput(f"{path}: study {study.study_name} has {key} {stored}, given {text}; allowed: the same, or a new one")
+
+
+def _worker_lock(folder: Path, name: str, number: int) -> FileLock:
+    return FileLock(folder / f"{name}.worker-{number}.lock")
+
+
+def _url(folder: Path) -> str:
+    return f"sqlite:///{folder / FILE}"
