@@ -1,0 +1,1 @@
+"""Where a file runs besides this machine: emulated cores, other machines, a bundle that travels."""

@@ -1,0 +1,309 @@
+"""The C source of a network: kernels that it needs, weights, a plan of the memory, `predict`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from edgebook.errors import Unsupported, pick
+from edgebook.runtimes.c import memory
+from edgebook.runtimes.c.fixed_point import mean_multiplier, multiplier, multipliers, weighted_sum
+from edgebook.runtimes.c.graph import read
+from edgebook.runtimes.c.lower import lower
+from edgebook.runtimes.c.steps import (
+    Convolution,
+    Copy,
+    Depthwise,
+    Elementwise,
+    Fill,
+    Lookup,
+    Mean,
+    Network,
+    Place,
+    Pool,
+    Quantized,
+    Step,
+    Window,
+)
+
+LONGEST = 2**15 - 1  # sizes are int16 in the structs
+
+
+@dataclass
+class Text:
+    """The parts of the file while it is written: kernels in order of need, data, the calls of predict."""
+
+    profile: str
+    kernels: list[str] = field(default_factory=list)
+    data: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+
+    def need(self, *kernels: str) -> None:
+        self.kernels += [kernel for kernel in kernels if kernel not in self.kernels]
+
+    def array(self, kind: str, name: str, values) -> str:
+        flat = [int(value) for value in np.asarray(values).ravel()]
+        lines = [", ".join(map(str, flat[i : i + 24])) for i in range(0, len(flat), 24)]
+        self.data.append(f"static const {kind} {name}[{len(flat)}] ALIGNED = {{\n    " + ",\n    ".join(lines) + "};")
+        return name
+
+    def struct(self, kind: str, name: str, values: str) -> str:
+        self.data.append(f"static const {kind} {name} = {{{values}}};")
+        return f"&{name}"
+
+
+def source(path: Path, *, profile: str = "single") -> str:
+    """The C99 source of a static int8 .tflite: `void predict(const int8_t *input, int8_t *output)`, and for one step of a
+    recurrent network `void predict(const int8_t *input, int8_t *output, int8_t *state)` with `void reset(int8_t *state)`.
+
+    profile: "single" rounds once, as XNNPACK does; "gemmlowp" equals LiteRT's reference kernels bit by bit.
+    Raises BadInput for a file that cannot be read, Unsupported with the operator or precision that has no kernel.
+    """
+    pick({"single": 0, "gemmlowp": 0}, profile, "profile")
+    return write(lower(read(path)), profile=profile)
+
+
+def write(network: Network, *, profile: str = "single") -> str:
+    """The C99 source of a lowered network; see `source`."""
+    text = Text(profile)
+    text.need("common", *_rounding(network, profile))
+    for index, step in enumerate(network.steps):
+        WRITERS[type(step)](text, step, f"layer{index}")
+    for name, values in network.constants.items():
+        text.array("int8_t", name, values)
+    kernels = resources.files("edgebook.runtimes.c") / "kernels"
+    parts = [_head(network), *((kernels / f"{name}.c").read_text() for name in text.kernels)]
+    return "\n".join([*parts, *_plans(network), "\n".join(text.data), _functions(network, text.calls)]) + "\n"
+
+
+def _rounding(network: Network, profile: str) -> tuple[str, ...]:
+    """The kernels that scale and clamp, as simple as the network's numbers allow."""
+    outs = [step.out for step in network.steps if hasattr(step, "out")]
+    clamp = "clamp_full" if all((out.low, out.high) == (-128, 127) for out in outs) else "clamp"
+    if profile == "gemmlowp":
+        return clamp, "scale_gemmlowp"
+    fast = all(multiplier(float(scale))[1] >= 1 for scale in _scales(network))
+    return (clamp, "high_product", "scale_fast") if fast else (clamp, "scale_single")
+
+
+def _scales(network: Network) -> list[float]:
+    """Every real factor that the kernels scale a sum by."""
+    scales: list[float] = []
+    for step in network.steps:
+        if isinstance(step, Convolution | Depthwise):
+            scales += list(step.scales)
+        elif isinstance(step, Elementwise) and step.kind == "MUL":
+            scales.append(step.scale_first * step.scale_second / step.out.scale)
+        elif isinstance(step, Mean):
+            scales.append(step.scale_in / step.out.scale / step.count)
+    return scales
+
+
+def _head(network: Network) -> str:
+    signature = "const int8_t *input, int8_t *output" + (", int8_t *state" if network.n_state else "")
+    lines = [
+        "/* real = (integer - ZERO_POINT) * SCALE */",
+        "#include <stddef.h>",
+        "#include <stdint.h>",
+        "#include <string.h>",
+        "",
+        f"enum {{ INPUT_SIZE = {network.n_input}, OUTPUT_SIZE = {network.n_output}, STATE_SIZE = {network.n_state} }};",
+        f"enum {{ INPUT_ZERO_POINT = {network.input[1]}, OUTPUT_ZERO_POINT = {network.output[1]} }};",
+        f"#define INPUT_SCALE {network.input[0]!r}f",
+        f"#define OUTPUT_SCALE {network.output[0]!r}f",
+        f"void predict({signature});",
+        *(["void reset(int8_t *state);"] if network.n_state else []),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _plans(network: Network) -> list[str]:
+    """The arena for each kind of processor, whose kernels need different working memory."""
+    lines = []
+    for condition, scratch in SCRATCH.items():
+        plan = memory.plan(network.steps, network.buffers, scratch)
+        offsets = "".join(f", {name} = {at}" for name, at in plan.offsets.items())
+        lines += [condition, f"enum {{ ARENA_SIZE = {max(plan.size, 1)}{offsets} }};"]
+    return [*lines, "#endif", "static int8_t arena[ARENA_SIZE] ALIGNED;", ""]
+
+
+def _scratch(step: Step, *, block: int) -> int:
+    """Bytes of patches where they stay int8."""
+    if isinstance(step, Depthwise) or (isinstance(step, Convolution) and not step.dense):
+        taps = _taps(step.window)
+        return taps * (min(block, step.window.out_height * step.window.out_width) if isinstance(step, Convolution) else 1)
+    return 0
+
+
+def _scratch_dsp(step: Step) -> int:
+    """Bytes of patches as pairs of int16, four in turns, behind them one as int8."""
+    if not isinstance(step, Convolution):
+        return _scratch(step, block=1)
+    pixels, row = step.window.out_height * step.window.out_width, _row(step.weights.shape[1])
+    if step.dense:
+        return 2 * row if pixels == 1 else 8 * row
+    return 8 * row + _taps(step.window)
+
+
+def _taps(window: Window) -> int:
+    return window.kernel_height * window.kernel_width * window.channels
+
+
+def _row(taps: int) -> int:
+    return taps + -taps % 4
+
+
+def _functions(network: Network, calls: list[str]) -> str:
+    state = ", int8_t *state" if network.n_state else ""
+    lines = [f"void predict(const int8_t *input, int8_t *output{state})", "{", *(f"    {call}" for call in calls), "}"]
+    if network.n_state:
+        runs, values = [], network.state_start
+        for at in (i for i in range(len(values)) if i == 0 or values[i] != values[i - 1]):
+            n = next((i for i in range(at, len(values)) if values[i] != values[at]), len(values)) - at
+            runs.append(f"    memset(state + {at}, {values[at]}, {n});")
+        lines += ["", "void reset(int8_t *state)", "{", *runs, "}"]
+    return "\n" + "\n".join(lines)
+
+
+def _at(place: Place) -> str:
+    name = str(place.buffer)
+    if isinstance(place.buffer, int):
+        name = f"arena + {memory.tensor_name(place.buffer)}"
+    return f"{name} + {place.offset}" if place.offset else name
+
+
+def _window(window: Window) -> str:
+    values = list(vars(window).values())
+    if max(values) > LONGEST or max(values[5:]) > 255:
+        raise Unsupported(f"c has no window as large as {window}; litert runs it")
+    return "{" + ", ".join(map(str, values)) + "}"
+
+
+def _limits(out: Quantized) -> str:
+    return f"{out.zero_point}, {out.low}, {out.high}"
+
+
+def _weighted(text: Text, step: Convolution | Depthwise, name: str, weights: np.ndarray, taps: int) -> str:
+    """The struct of a layer with weights; its address."""
+    m, right = multipliers(step.scales)
+    if max(taps, len(step.bias)) > LONGEST:
+        raise Unsupported(f"c has no layer of {taps} taps and {len(step.bias)} channels, at most {LONGEST}; litert runs it")
+    arrays = (
+        text.array("int8_t", f"{name}_weights", weights),
+        text.array("int32_t", f"{name}_bias", step.bias),
+        text.array("int32_t", f"{name}_multiplier", m),
+        text.array("int8_t", f"{name}_right", right),
+    )
+    dense = int(isinstance(step, Convolution) and step.dense)
+    values = [_window(step.window), taps, _row(taps), len(step.bias), step.zero_in, _limits(step.out), dense, int(len(m) > 1), *arrays]
+    return text.struct("convolution_t", name, ", ".join(map(str, values)))
+
+
+def _convolution(text: Text, step: Convolution, name: str) -> None:
+    text.need("convolution", "dot_plain", "dot_mve", "layer", "layer_dsp")
+    taps = step.weights.shape[1]
+    rows = np.zeros((len(step.weights), _row(taps)), np.int8)
+    rows[:, :taps] = step.weights
+    layer = _weighted(text, step, name, rows, taps)
+    text.calls.append(f"convolution({layer}, {_at(step.source)}, {_at(step.target)}, {_scratch_at(name)});")
+
+
+def _scratch_at(name: str) -> str:
+    return f"arena + {memory.scratch_name(int(name.removeprefix('layer')))}"
+
+
+def _depthwise(text: Text, step: Depthwise, name: str) -> None:
+    text.need("convolution", "depthwise")
+    layer = _weighted(text, step, name, step.weights, len(step.weights))
+    text.calls.append(f"depthwise({layer}, {_at(step.source)}, {_at(step.target)}, {_scratch_at(name)});")
+
+
+def _elementwise(text: Text, step: Elementwise, name: str) -> None:
+    function, kernel, kind, values = {
+        ("MUL", "single"): ("multiply", "multiply", "product_t", _product),
+        ("MUL", "gemmlowp"): ("multiply", "multiply", "product_t", _product),
+        ("ADD", "single"): ("sum", "add_single", "sum_t", _sum),
+        ("SUB", "single"): ("sum", "add_single", "sum_t", _sum),
+        ("ADD", "gemmlowp"): ("sum", "add_gemmlowp", "sum_t", _sum_gemmlowp),
+        ("SUB", "gemmlowp"): ("sum", "add_gemmlowp", "sum_t", _sum_gemmlowp),
+    }[step.kind, text.profile]
+    text.need(kernel)
+    layer = text.struct(kind, name, values(step))
+    text.calls.append(f"{function}({layer}, {_at(step.first)}, {_at(step.second)}, {_at(step.target)});")
+
+
+def _product(step: Elementwise) -> str:
+    m, right = multiplier(step.scale_first * step.scale_second / step.out.scale)
+    return f"{m}, {step.n}, {step.n_second}, {step.zero_first}, {step.zero_second}, {right}, {_limits(step.out)}"
+
+
+def _sum(step: Elementwise) -> str:
+    sign = -1 if step.kind == "SUB" else 1
+    a, b, shift = weighted_sum(step.scale_first / step.out.scale, sign * step.scale_second / step.out.scale)
+    bias = (1 << (shift - 1)) - a * step.zero_first - b * step.zero_second
+    return f"{a}, {b}, {bias}, {step.n}, {step.n_second}, {_limits(step.out)}, {shift}"
+
+
+def _sum_gemmlowp(step: Elementwise) -> str:
+    twice = 2 * max(step.scale_first, step.scale_second)
+    scales = step.scale_first / twice, step.scale_second / twice, twice / ((1 << 20) * step.out.scale)
+    (a, right_a), (b, right_b), (c, right_c) = (multiplier(scale) for scale in scales)
+    rights = f"{step.zero_first}, {step.zero_second}, {right_a}, {right_b}, {right_c}"
+    return f"{a}, {b}, {c}, {step.n}, {step.n_second}, {rights}, {_limits(step.out)}, {-1 if step.kind == 'SUB' else 1}"
+
+
+def _pool(text: Text, step: Pool, name: str) -> None:
+    function = {"MAX": "max_pool", "AVERAGE": "average_pool"}[step.kind]
+    text.need(function)
+    window = text.struct("window_t", name, _window(step.window)[1:-1])
+    text.calls.append(f"{function}({window}, {step.low}, {step.high}, {_at(step.source)}, {_at(step.target)});")
+
+
+def _mean(text: Text, step: Mean, name: str) -> None:
+    text.need("mean")
+    scale = step.scale_in / step.out.scale
+    m, right = multiplier(scale / step.count) if text.profile == "single" else mean_multiplier(scale, step.count)
+    bias = -step.count * step.zero_in
+    values = f"{step.outer}, {step.count}, {step.inner}, {m}, {bias}, {right}, {_limits(step.out)}"
+    text.calls.append(f"mean({text.struct('mean_t', name, values)}, {_at(step.source)}, {_at(step.target)});")
+
+
+def _lookup(text: Text, step: Lookup, name: str) -> None:
+    text.need("lookup")
+    table = text.array("int8_t", f"{name}_table", step.table)
+    text.calls.append(f"lookup({table}, {_at(step.source)}, {_at(step.target)}, {step.n});")
+
+
+def _copy(text: Text, step: Copy, name: str) -> None:
+    if step.sizes[:3] == (1, 1, 1) and step.strides_in[3] == step.strides_out[3] == 1:
+        text.calls.append(f"memcpy({_at(step.target)}, {_at(step.source)}, {step.sizes[3]});")
+        return
+    text.need("copy")
+    values = ", ".join("{" + ", ".join(map(str, part)) + "}" for part in (step.sizes, step.strides_in, step.strides_out))
+    text.calls.append(f"copy({text.struct('copy_t', name, values)}, {_at(step.source)}, {_at(step.target)});")
+
+
+def _fill(text: Text, step: Fill, name: str) -> None:
+    text.calls.append(f"memset({_at(step.target)}, {step.value}, {step.n});")
+
+
+WRITERS: dict[type, Callable[[Text, Step, str], None]] = {
+    Convolution: _convolution,
+    Copy: _copy,
+    Depthwise: _depthwise,
+    Elementwise: _elementwise,
+    Fill: _fill,
+    Lookup: _lookup,
+    Mean: _mean,
+    Pool: _pool,
+}
+SCRATCH: dict[str, Callable[[Step], int]] = {
+    "#if defined(DSP)": _scratch_dsp,
+    "#elif defined(__ARM_ARCH_6M__)": partial(_scratch, block=2),
+    "#else": partial(_scratch, block=4),
+}

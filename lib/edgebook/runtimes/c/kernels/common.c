@@ -1,0 +1,17 @@
+#if defined(__GNUC__)
+#define ALIGNED __attribute__((aligned(4)))
+#else
+#define ALIGNED
+#endif
+#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
+#define MVE 1
+#include <arm_mve.h>
+#elif defined(__ARM_FEATURE_DSP) && defined(__thumb2__)
+#define DSP 1
+#endif
+
+/* Sizes in pixels, channels last. */
+typedef struct {
+    int16_t height, width, channels, out_height, out_width;
+    uint8_t kernel_height, kernel_width, stride_height, stride_width, pad_top, pad_left;
+} window_t;

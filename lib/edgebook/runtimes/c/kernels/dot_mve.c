@@ -1,0 +1,28 @@
+/* Sums of products with the vector extension of Cortex-M55 and M85: sixteen taps at once. */
+#if defined(MVE)
+enum { BLOCK = 4 };
+
+static void dot(const int8_t *w, const int8_t *p, int taps, int32_t *sums)
+{
+    const int8_t *q = p + taps, *r = q + taps, *s = r + taps;
+    int32_t a = sums[0], b = sums[1], c = sums[2], d = sums[3];
+    for (int i = 0; i < taps; i += 16) {
+        mve_pred16_t inside = vctp8q((uint32_t)(taps - i));
+        int8x16_t weight = vldrbq_z_s8(w + i, inside);
+        a = vmladavaq_s8(a, weight, vldrbq_z_s8(p + i, inside));
+        b = vmladavaq_s8(b, weight, vldrbq_z_s8(q + i, inside));
+        c = vmladavaq_s8(c, weight, vldrbq_z_s8(r + i, inside));
+        d = vmladavaq_s8(d, weight, vldrbq_z_s8(s + i, inside));
+    }
+    sums[0] = a, sums[1] = b, sums[2] = c, sums[3] = d;
+}
+
+static int32_t dot_single(const int8_t *w, const int8_t *p, int taps, int32_t sum)
+{
+    for (int i = 0; i < taps; i += 16) {
+        mve_pred16_t inside = vctp8q((uint32_t)(taps - i));
+        sum = vmladavaq_s8(sum, vldrbq_z_s8(w + i, inside), vldrbq_z_s8(p + i, inside));
+    }
+    return sum;
+}
+#endif
