@@ -6,7 +6,7 @@
 #define CONTROL REGISTER(0xE000E010)
 #define RELOAD REGISTER(0xE000E014)
 #define CURRENT REGISTER(0xE000E018)
-enum { MOST_TICKS = 0xFFFFFF, CALIBRATION = 100000, PAINT = 0x5A };
+enum { MOST_TICKS = 0xFFFFFF, CALIBRATION = 100000, PAINT = 0x5A, DEEPEST = 8192 };
 
 #if STATE_SIZE > 0
 void predict(const int8_t *input, int8_t *output, int8_t *state);
@@ -81,6 +81,8 @@ static uint32_t __attribute__((noinline)) stack_depth(void)
 {
     register uint8_t *sp __asm__("sp");
     uint8_t *bottom = (uint8_t *)&harness_end, *top = sp, *p;
+    if (top - bottom > DEEPEST)
+        bottom = top - DEEPEST;
     for (p = bottom; p < top; p++)
         *(volatile uint8_t *)p = PAINT;
     PREDICT();

@@ -26,11 +26,29 @@ def multiplier(scale: float) -> tuple[int, int]:
     return m, -1 - exponent
 
 
-def multipliers(scales: np.ndarray) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """`multiplier` of every scale: (all m, all right). Equal scales are given once."""
+def words(scales: np.ndarray, largest: np.ndarray) -> tuple[tuple[int, ...], int] | None:
+    """(one word per scale, left shift of the sums) for the kernels that look at the upper 32 bits of the product only, or None
+    where sums up to `largest` in magnitude leave no room for the shift. Equal scales are given once.
+
+    A word is m with the right shift, 1 to 22, in its lower five bits: 26 bits of m are left, XNNPACK's floats have 24.
+    """
+    pairs = [multiplier(float(scale)) for scale in _once(scales)]
+    left = max(0, 1 - min(right for _, right in pairs))
+    if int(np.max(largest)) << left >= FULL:
+        return None
+    shifted = ((m, right + left) for m, right in pairs)
+    fitting = ((m >> max(0, right - 22), min(right, 22)) for m, right in shifted)
+    return tuple((m & ~31) | right for m, right in fitting), left
+
+
+def multipliers(scales: np.ndarray) -> tuple[tuple[int, int], ...]:
+    """`multiplier` of every scale. Equal scales are given once."""
+    return tuple(multiplier(float(scale)) for scale in _once(scales))
+
+
+def _once(scales: np.ndarray) -> np.ndarray:
     unique = np.unique(scales)
-    pairs = [multiplier(float(scale)) for scale in (unique if len(unique) == 1 else scales)]
-    return tuple(m for m, _ in pairs), tuple(right for _, right in pairs)
+    return unique if len(unique) == 1 else scales
 
 
 def mean_multiplier(scale: float, count: int) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgebook.errors import Unsupported, pick
 from edgebook.runtimes.c import memory
-from edgebook.runtimes.c.fixed_point import mean_multiplier, multiplier, multipliers, weighted_sum
+from edgebook.runtimes.c.fixed_point import mean_multiplier, multiplier, multipliers, weighted_sum, words
 from edgebook.runtimes.c.graph import read
 from edgebook.runtimes.c.lower import lower
 from edgebook.runtimes.c.steps import (
@@ -32,6 +32,8 @@ from edgebook.runtimes.c.steps import (
 )
 
 LONGEST = 2**15 - 1  # sizes are int16 in the structs
+BLOCK = 4  # pixels that the kernels take together
+LAYERS = {"dense": ("pixel",), "convolution": ("gather", "lanes", "block"), "convolution_few": ("gather", "pixel")}
 
 
 @dataclass
@@ -47,9 +49,8 @@ class Text:
         self.kernels += [kernel for kernel in kernels if kernel not in self.kernels]
 
     def array(self, kind: str, name: str, values) -> str:
-        flat = [int(value) for value in np.asarray(values).ravel()]
-        lines = [", ".join(map(str, flat[i : i + 24])) for i in range(0, len(flat), 24)]
-        self.data.append(f"static const {kind} {name}[{len(flat)}] ALIGNED = {{\n    " + ",\n    ".join(lines) + "};")
+        lines = [", ".join(map(str, values[i : i + 24])) for i in range(0, len(values), 24)]
+        self.data.append(f"static const {kind} {name}[{len(values)}] ALIGNED = {{\n    " + ",\n    ".join(lines) + "};")
         return name
 
     def struct(self, kind: str, name: str, values: str) -> str:
@@ -71,7 +72,7 @@ def source(path: Path, *, profile: str = "single") -> str:
 def write(network: Network, *, profile: str = "single") -> str:
     """The C99 source of a lowered network; see `source`."""
     text = Text(profile)
-    text.need("common", *_rounding(network, profile))
+    text.need("common", *_kernels_of_rounding(network, profile))
     for index, step in enumerate(network.steps):
         WRITERS[type(step)](text, step, f"layer{index}")
     for name, values in network.constants.items():
@@ -81,27 +82,26 @@ def write(network: Network, *, profile: str = "single") -> str:
     return "\n".join([*parts, *_plans(network), "\n".join(text.data), _functions(network, text.calls)]) + "\n"
 
 
-def _rounding(network: Network, profile: str) -> tuple[str, ...]:
+def _kernels_of_rounding(network: Network, profile: str) -> tuple[str, ...]:
     """The kernels that scale and clamp, as simple as the network's numbers allow."""
-    outs = [step.out for step in network.steps if hasattr(step, "out")]
+    outs = [step.out for step in network.steps if isinstance(step, SCALED)]
     clamp = "clamp_full" if all((out.low, out.high) == (-128, 127) for out in outs) else "clamp"
     if profile == "gemmlowp":
         return clamp, "scale_gemmlowp"
-    fast = all(multiplier(float(scale))[1] >= 1 for scale in _scales(network))
+    fast = all(words(*_scaled(step)) for step in network.steps if _scaled(step))
     return (clamp, "high_product", "scale_fast") if fast else (clamp, "scale_single")
 
 
-def _scales(network: Network) -> list[float]:
-    """Every real factor that the kernels scale a sum by."""
-    scales: list[float] = []
-    for step in network.steps:
-        if isinstance(step, Convolution | Depthwise):
-            scales += list(step.scales)
-        elif isinstance(step, Elementwise) and step.kind == "MUL":
-            scales.append(step.scale_first * step.scale_second / step.out.scale)
-        elif isinstance(step, Mean):
-            scales.append(step.scale_in / step.out.scale / step.count)
-    return scales
+def _scaled(step: Step) -> tuple[np.ndarray, np.ndarray] | None:
+    """The real factors that a step's sums are scaled by, and how large the sums can be; None for steps without sums."""
+    if isinstance(step, Convolution | Depthwise):
+        axis = 1 if isinstance(step, Convolution) else 0
+        return step.scales, 128 * np.abs(step.weights.astype(np.int64)).sum(axis) + np.abs(step.bias.astype(np.int64))
+    if isinstance(step, Elementwise) and step.kind == "MUL":
+        return np.array([step.scale_first * step.scale_second / step.out.scale]), np.array([1 << 16])
+    if isinstance(step, Mean):
+        return np.array([step.scale_in / step.out.scale / step.count]), np.array([step.count << 8])
+    return None
 
 
 def _head(network: Network) -> str:
@@ -134,20 +134,25 @@ def _plans(network: Network) -> list[str]:
 
 def _scratch(step: Step, *, block: int) -> int:
     """Bytes of patches where they stay int8."""
-    if isinstance(step, Depthwise) or (isinstance(step, Convolution) and not step.dense):
-        taps = _taps(step.window)
-        return taps * (min(block, step.window.out_height * step.window.out_width) if isinstance(step, Convolution) else 1)
+    if isinstance(step, Depthwise):
+        return _taps(step.window)
+    if isinstance(step, Convolution) and not step.dense:
+        return _row(_taps(step.window)) * block if _pixels(step) >= BLOCK else _taps(step.window) + 2 * _row(_taps(step.window))
     return 0
 
 
 def _scratch_dsp(step: Step) -> int:
-    """Bytes of patches as pairs of int16, four in turns, behind them one as int8."""
+    """Bytes of patches as pairs of int16, the four of a block in turns, behind them one as int8."""
     if not isinstance(step, Convolution):
         return _scratch(step, block=1)
-    pixels, row = step.window.out_height * step.window.out_width, _row(step.weights.shape[1])
+    row = _row(step.weights.shape[1])
     if step.dense:
-        return 2 * row if pixels == 1 else 8 * row
-    return 8 * row + _taps(step.window)
+        return 2 * row
+    return (8 if _pixels(step) >= BLOCK else 2) * row + _taps(step.window)
+
+
+def _pixels(step: Convolution) -> int:
+    return step.window.out_height * step.window.out_width
 
 
 def _taps(window: Window) -> int:
@@ -190,27 +195,38 @@ def _limits(out: Quantized) -> str:
 
 def _weighted(text: Text, step: Convolution | Depthwise, name: str, weights: np.ndarray, taps: int) -> str:
     """The struct of a layer with weights; its address."""
-    m, right = multipliers(step.scales)
     if max(taps, len(step.bias)) > LONGEST:
         raise Unsupported(f"c has no layer of {taps} taps and {len(step.bias)} channels, at most {LONGEST}; litert runs it")
+    scales, left = _scale_values(text, *_scaled(step))
     arrays = (
-        text.array("int8_t", f"{name}_weights", weights),
+        text.array("int8_t", f"{name}_weights", weights.ravel()),
         text.array("int32_t", f"{name}_bias", step.bias),
-        text.array("int32_t", f"{name}_multiplier", m),
-        text.array("int8_t", f"{name}_right", right),
+        text.array("scale_t", f"{name}_scale", scales),
     )
-    dense = int(isinstance(step, Convolution) and step.dense)
-    values = [_window(step.window), taps, _row(taps), len(step.bias), step.zero_in, _limits(step.out), dense, int(len(m) > 1), *arrays]
-    return text.struct("convolution_t", name, ", ".join(map(str, values)))
+    values = [_window(step.window), taps, _row(taps), len(step.bias), step.zero_in, _limits(step.out), left, int(len(scales) > 1)]
+    return text.struct("layer_t", name, ", ".join(map(str, (*values, *arrays))))
+
+
+def _scale_values(text: Text, scales: np.ndarray, largest: np.ndarray) -> tuple[list[str], int]:
+    """The initializers of scale_t and the left shift of the sums."""
+    if "scale_fast" in text.kernels:
+        fast, left = words(scales, largest)
+        return [str(word) for word in fast], left
+    return [_pair(m, right) for m, right in multipliers(scales)], 0
+
+
+def _pair(m: int, right: int) -> str:
+    return f"{{{m}, {right}}}"
 
 
 def _convolution(text: Text, step: Convolution, name: str) -> None:
-    text.need("convolution", "dot_plain", "dot_mve", "layer", "layer_dsp")
-    taps = step.weights.shape[1]
+    taps, pixels = step.weights.shape[1], step.window.out_height * step.window.out_width
+    function = "dense" if step.dense else "convolution_few" if pixels < BLOCK else "convolution"
+    text.need("layer", "dot_plain", "dot_mve", "dot_dsp", *LAYERS[function], function)
     rows = np.zeros((len(step.weights), _row(taps)), np.int8)
     rows[:, :taps] = step.weights
     layer = _weighted(text, step, name, rows, taps)
-    text.calls.append(f"convolution({layer}, {_at(step.source)}, {_at(step.target)}, {_scratch_at(name)});")
+    text.calls.append(f"{function}({layer}, {_at(step.source)}, {_at(step.target)}, {_scratch_at(name)});")
 
 
 def _scratch_at(name: str) -> str:
@@ -218,28 +234,26 @@ def _scratch_at(name: str) -> str:
 
 
 def _depthwise(text: Text, step: Depthwise, name: str) -> None:
-    text.need("convolution", "depthwise")
+    text.need("layer", "gather", "depthwise")
     layer = _weighted(text, step, name, step.weights, len(step.weights))
     text.calls.append(f"depthwise({layer}, {_at(step.source)}, {_at(step.target)}, {_scratch_at(name)});")
 
 
 def _elementwise(text: Text, step: Elementwise, name: str) -> None:
-    function, kernel, kind, values = {
-        ("MUL", "single"): ("multiply", "multiply", "product_t", _product),
-        ("MUL", "gemmlowp"): ("multiply", "multiply", "product_t", _product),
-        ("ADD", "single"): ("sum", "add_single", "sum_t", _sum),
-        ("SUB", "single"): ("sum", "add_single", "sum_t", _sum),
-        ("ADD", "gemmlowp"): ("sum", "add_gemmlowp", "sum_t", _sum_gemmlowp),
-        ("SUB", "gemmlowp"): ("sum", "add_gemmlowp", "sum_t", _sum_gemmlowp),
-    }[step.kind, text.profile]
+    if step.kind == "MUL":
+        function, kernel, kind, values = "multiply", "multiply", "product_t", _product(text, step)
+    elif text.profile == "gemmlowp":
+        function, kernel, kind, values = "sum", "add_gemmlowp", "sum_t", _sum_gemmlowp(step)
+    else:
+        function, kernel, kind, values = "sum", "add_single", "sum_t", _sum(step)
     text.need(kernel)
-    layer = text.struct(kind, name, values(step))
+    layer = text.struct(kind, name, values)
     text.calls.append(f"{function}({layer}, {_at(step.first)}, {_at(step.second)}, {_at(step.target)});")
 
 
-def _product(step: Elementwise) -> str:
-    m, right = multiplier(step.scale_first * step.scale_second / step.out.scale)
-    return f"{m}, {step.n}, {step.n_second}, {step.zero_first}, {step.zero_second}, {right}, {_limits(step.out)}"
+def _product(text: Text, step: Elementwise) -> str:
+    (scale,), left = _scale_values(text, *_scaled(step))
+    return f"{scale}, {step.n}, {step.n_second}, {step.zero_first}, {step.zero_second}, {left}, {_limits(step.out)}"
 
 
 def _sum(step: Elementwise) -> str:
@@ -252,9 +266,9 @@ def _sum(step: Elementwise) -> str:
 def _sum_gemmlowp(step: Elementwise) -> str:
     twice = 2 * max(step.scale_first, step.scale_second)
     scales = step.scale_first / twice, step.scale_second / twice, twice / ((1 << 20) * step.out.scale)
-    (a, right_a), (b, right_b), (c, right_c) = (multiplier(scale) for scale in scales)
-    rights = f"{step.zero_first}, {step.zero_second}, {right_a}, {right_b}, {right_c}"
-    return f"{a}, {b}, {c}, {step.n}, {step.n_second}, {rights}, {_limits(step.out)}, {-1 if step.kind == 'SUB' else 1}"
+    pairs = ", ".join(_pair(*multiplier(scale)) for scale in scales)
+    sign = -1 if step.kind == "SUB" else 1
+    return f"{pairs}, {step.n}, {step.n_second}, {step.zero_first}, {step.zero_second}, {_limits(step.out)}, {sign}"
 
 
 def _pool(text: Text, step: Pool, name: str) -> None:
@@ -266,10 +280,10 @@ def _pool(text: Text, step: Pool, name: str) -> None:
 
 def _mean(text: Text, step: Mean, name: str) -> None:
     text.need("mean")
-    scale = step.scale_in / step.out.scale
-    m, right = multiplier(scale / step.count) if text.profile == "single" else mean_multiplier(scale, step.count)
-    bias = -step.count * step.zero_in
-    values = f"{step.outer}, {step.count}, {step.inner}, {m}, {bias}, {right}, {_limits(step.out)}"
+    (scale,), left = _scale_values(text, *_scaled(step))
+    if text.profile == "gemmlowp":
+        scale = _pair(*mean_multiplier(step.scale_in / step.out.scale, step.count))
+    values = f"{scale}, {step.outer}, {step.count}, {step.inner}, {-step.count * step.zero_in}, {left}, {_limits(step.out)}"
     text.calls.append(f"mean({text.struct('mean_t', name, values)}, {_at(step.source)}, {_at(step.target)});")
 
 
@@ -292,6 +306,7 @@ def _fill(text: Text, step: Fill, name: str) -> None:
     text.calls.append(f"memset({_at(step.target)}, {step.value}, {step.n});")
 
 
+SCALED = Convolution | Depthwise | Elementwise | Mean
 WRITERS: dict[type, Callable[[Text, Step, str], None]] = {
     Convolution: _convolution,
     Copy: _copy,

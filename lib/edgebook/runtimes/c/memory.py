@@ -11,6 +11,9 @@ import numpy as np
 from edgebook.runtimes.c.steps import Convolution, Depthwise, Elementwise, Lookup, Mean, Place, Pool, Step, Window, reads
 
 
+BLOCK_OVERLAP = 3  # the last block of a convolution reads up to 3 pixels again
+
+
 @dataclass(frozen=True)
 class Buffer:
     """`size` bytes that are needed from step `first` to step `last`."""
@@ -82,7 +85,7 @@ def _lags(steps: tuple[Step, ...]) -> dict[tuple[str, str], tuple[int, int]]:
 def _lag(step: Step, source: Place) -> int | None:
     """How many bytes before its input a step's output has to begin, so that it never writes over what it still reads."""
     if isinstance(step, Convolution) and not step.dense:
-        return _window_lag(step.window, len(step.weights), ahead=1)
+        return _window_lag(step.window, len(step.weights), ahead=1 - BLOCK_OVERLAP)
     if isinstance(step, Depthwise) and step.weights.shape[1] == step.window.channels:
         return _window_lag(step.window, step.window.channels, ahead=1)
     if isinstance(step, Pool):
@@ -93,13 +96,15 @@ def _lag(step: Step, source: Place) -> int | None:
 
 
 def _window_lag(window: Window, out_channels: int, *, ahead: int) -> int:
-    """Pixels are written one after the other; the input of a pixel is read before it is written (ahead = 1) or meanwhile (0)."""
+    """Pixels are written one after the other; when pixel p has been written, the input of
+    pixel p + ahead and of those behind it may still be read."""
     rows = np.maximum(np.arange(window.out_height) * window.stride_height - window.pad_top, 0)
     columns = np.maximum(np.arange(window.out_width) * window.stride_width - window.pad_left, 0)
     starts = (rows[:, None] * window.width + columns).ravel() * window.channels
-    still_read = np.minimum.accumulate(starts[::-1])[::-1][ahead:]
-    written = (np.arange(len(starts)) + 1)[: len(still_read)] * out_channels
-    return int((written - still_read).max()) if len(still_read) else -int(window.height * window.width * window.channels)
+    still_read = np.minimum.accumulate(starts[::-1])[::-1]
+    pixels = np.arange(len(starts))
+    next_read = pixels + ahead
+    return int(max((p + 1) * out_channels - still_read[max(n, 0)] for p, n in zip(pixels, next_read, strict=True) if n < len(pixels)))
 
 
 def _orders(buffers: list[Buffer]) -> Iterable[list[Buffer]]:

@@ -1,16 +1,17 @@
 /* Both inputs at 2^20 times the larger scale, then the output's scale: three roundings. `n_second` values of y are repeated. */
 typedef struct {
-    int32_t a, b, c, n, n_second;
+    scale_t a, b, c;
+    int32_t n, n_second;
     int16_t zero_first, zero_second;
-    int8_t right_a, right_b, right_c, zero_out, low, high, sign;
+    int8_t zero_out, low, high, sign;
 } sum_t;
 
 static void sum(const sum_t *s, const int8_t *x, const int8_t *y, int8_t *out)
 {
-    for (int32_t first = 0; first < s->n; first += s->n_second)
-        for (int32_t i = 0; i < s->n_second; i++) {
-            int32_t p = scale((*x++ - s->zero_first) * (1 << 20), s->a, s->right_a);
-            int32_t q = scale((y[i] - s->zero_second) * (1 << 20), s->b, s->right_b);
-            *out++ = clamp(scale(p + s->sign * q, s->c, s->right_c) + s->zero_out, s->low, s->high);
+    for (int32_t rest = s->n; rest > 0; rest -= s->n_second)
+        for (const int8_t *p = y, *end = y + s->n_second; p < end;) {
+            int32_t first = scaled((*x++ - s->zero_first) * (1 << 20), s->a);
+            int32_t second = scaled((*p++ - s->zero_second) * (1 << 20), s->b);
+            *out++ = clamp(scaled(first + s->sign * second, s->c) + s->zero_out, s->low, s->high);
         }
 }

@@ -7,7 +7,9 @@ typedef struct {
 
 static void sum(const sum_t *s, const int8_t *x, const int8_t *y, int8_t *out)
 {
-    for (int32_t first = 0; first < s->n; first += s->n_second)
-        for (int32_t i = 0; i < s->n_second; i++)
-            *out++ = clamp(((s->a * *x++ + s->b * y[i] + s->bias) >> s->shift) + s->zero_out, s->low, s->high);
+    const int32_t a = s->a, b = s->b, bias = s->bias;
+    const int shift = s->shift, zero = s->zero_out, low = s->low, high = s->high;
+    for (int32_t rest = s->n; rest > 0; rest -= s->n_second)
+        for (const int8_t *p = y, *end = y + s->n_second; p < end;)
+            *out++ = clamp(((a * *x++ + b * *p++ + bias) >> shift) + zero, low, high);
 }

@@ -1,7 +1,9 @@
 #if defined(__GNUC__)
 #define ALIGNED __attribute__((aligned(4)))
+#define NOINLINE __attribute__((noinline))
 #else
 #define ALIGNED
+#define NOINLINE
 #endif
 #if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
 #define MVE 1

@@ -1,17 +1,18 @@
 /* Every channel has its own taps; weights lie as patches do, one row of channels per tap. */
-static void depthwise(const convolution_t *c, const int8_t *in, int8_t *out, int8_t *scratch)
+static void depthwise(const layer_t *c, const int8_t *in, int8_t *out, int8_t *scratch)
 {
     const window_t *w = &c->window;
-    int copies = c->out_channels / w->channels;
+    int channels = c->out_channels, copies = channels / w->channels, per_channel = c->per_channel, zero = c->zero_out;
     for (int y = 0; y < w->out_height; y++)
-        for (int x = 0; x < w->out_width; x++, out += c->out_channels) {
+        for (int x = 0; x < w->out_width; x++) {
             gather(w, c->zero_in, in, y, x, scratch);
-            for (int channel = 0; channel < c->out_channels; channel++) {
+            for (int channel = 0; channel < channels; channel++) {
                 const int8_t *p = scratch + channel / copies, *weights = c->weights + channel;
+                scale_t scale = c->scale[per_channel ? channel : 0];
                 int32_t sum = c->bias[channel];
-                for (int tap = 0; tap < c->taps; tap++, p += w->channels, weights += c->out_channels)
+                for (int tap = 0; tap < c->taps; tap++, p += w->channels, weights += channels)
                     sum += *weights * *p;
-                store(c, channel, &sum, 1, out);
+                *out++ = requantize(sum, scale, c->left, offset(scale, zero), c->low, c->high);
             }
         }
 }

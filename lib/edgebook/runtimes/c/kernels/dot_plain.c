@@ -1,41 +1,58 @@
-/* Sums of products for any processor: patches lie one after the other as int8. */
+/* Sums of products for any processor, on int8. */
 #if !defined(DSP) && !defined(MVE)
+typedef int8_t patch_t;
+#define LENGTH(c) ((c)->taps)
+#define PATCHES(scratch) (scratch)
+#define single(patch, taps, scratch) ((void)(scratch), (patch))
+
 #if defined(__ARM_ARCH_6M__)
 enum { BLOCK = 2 };
 
-static void dot(const int8_t *w, const int8_t *p, int taps, int32_t *sums)
+#define ONE_TAP                                                                                                               \
+    "ldrsb %[weight], [%[w], %[i]]\n\t"                                                                                       \
+    "ldrsb %[x], [%[p], %[i]]\n\t"                                                                                            \
+    "muls %[x], %[weight], %[x]\n\t"                                                                                          \
+    "adds %[a], %[a], %[x]\n\t"                                                                                               \
+    "ldrsb %[x], [%[q], %[i]]\n\t"                                                                                            \
+    "muls %[x], %[weight], %[x]\n\t"                                                                                          \
+    "adds %[b], %[b], %[x]\n\t"                                                                                               \
+    "adds %[i], %[i], #1\n\t"
+
+/* All eight registers that Cortex-M0 can calculate with; the index counts up to zero. */
+static inline void dot(const int8_t *w, const int8_t *p, int row, int32_t *sums)
 {
-    const int8_t *q = p + taps;
-    int32_t a = sums[0], b = sums[1];
-    for (int i = 0; i < taps; i++) {
-        int32_t weight = w[i];
-        a += weight * p[i];
-        b += weight * q[i];
-    }
+    int32_t a = sums[0], b = sums[1], i = -row, weight, x;
+    w += row, p += row;
+    __asm__ volatile(".syntax unified\n"
+                     "1:\n\t" ONE_TAP ONE_TAP ONE_TAP ONE_TAP "bne 1b"
+                     : [a] "+l"(a), [b] "+l"(b), [i] "+l"(i), [weight] "=&l"(weight), [x] "=&l"(x)
+                     : [w] "l"(w), [p] "l"(p), [q] "l"(p + row)
+                     : "cc", "memory");
     sums[0] = a, sums[1] = b;
 }
 #else
 enum { BLOCK = 4 };
 
-static void dot(const int8_t *w, const int8_t *p, int taps, int32_t *sums)
+static inline void dot(const int8_t *w, const int8_t *p, int row, int32_t *sums)
 {
-    const int8_t *q = p + taps, *r = q + taps, *s = r + taps;
-    int32_t a = sums[0], b = sums[1], c = sums[2], d = sums[3];
-    for (int i = 0; i < taps; i++) {
-        int32_t weight = w[i];
-        a += weight * p[i];
-        b += weight * q[i];
-        c += weight * r[i];
-        d += weight * s[i];
+    const int8_t *q = p + row, *r = q + row, *s = r + row;
+    int32_t a = sums[0], b = sums[1], c = sums[2], d = sums[3], weight;
+#define ONE_TAP(i) weight = w[i], a += weight * p[i], b += weight * q[i], c += weight * r[i], d += weight * s[i]
+    for (const int8_t *end = w + row; w < end; w += 4, p += 4, q += 4, r += 4, s += 4) {
+        ONE_TAP(0);
+        ONE_TAP(1);
+        ONE_TAP(2);
+        ONE_TAP(3);
     }
+#undef ONE_TAP
     sums[0] = a, sums[1] = b, sums[2] = c, sums[3] = d;
 }
 #endif
 
-static int32_t dot_single(const int8_t *w, const int8_t *p, int taps, int32_t sum)
+static inline int32_t dot_single(const int8_t *w, const int8_t *p, int taps, int32_t sum)
 {
-    for (int i = 0; i < taps; i++)
-        sum += w[i] * p[i];
+    for (const int8_t *end = w + taps; w < end;)
+        sum += *w++ * *p++;
     return sum;
 }
 #endif

@@ -1,15 +1,17 @@
 /* The product of two tensors; `n_second` values of y are repeated. */
 typedef struct {
-    int32_t multiplier, n, n_second;
+    scale_t scale;
+    int32_t n, n_second;
     int16_t zero_first, zero_second;
-    int8_t right, zero_out, low, high;
+    int8_t left, zero_out, low, high;
 } product_t;
 
 static void multiply(const product_t *s, const int8_t *x, const int8_t *y, int8_t *out)
 {
-    for (int32_t first = 0; first < s->n; first += s->n_second)
-        for (int32_t i = 0; i < s->n_second; i++) {
-            int32_t product = (*x++ - s->zero_first) * (y[i] - s->zero_second);
-            *out++ = clamp(scale(product, s->multiplier, s->right) + s->zero_out, s->low, s->high);
-        }
+    const scale_t scale = s->scale;
+    const int32_t more = offset(scale, s->zero_out);
+    const int left = s->left, zero_x = s->zero_first, zero_y = s->zero_second, low = s->low, high = s->high;
+    for (int32_t rest = s->n; rest > 0; rest -= s->n_second)
+        for (const int8_t *p = y, *end = y + s->n_second; p < end;)
+            *out++ = requantize((*x++ - zero_x) * (*p++ - zero_y), scale, left, more, low, high);
 }

@@ -1,6 +1,18 @@
-/* x * m / 2^(32 + right), halves up. */
-static inline int32_t scale(int32_t x, int32_t m, int right)
+/* A real factor m / 2^(32 + right). Halves are rounded up. */
+typedef struct {
+    int32_t m;
+    int8_t right;
+} scale_t;
+
+static inline int32_t offset(scale_t scale, int zero_out)
 {
-    return (int32_t)(((int64_t)x * m + ((int64_t)1 << (31 + right))) >> (32 + right));
+    (void)scale;
+    return zero_out;
 }
-#define SCALE(x, m, right, dense) scale(x, m, right)
+
+static inline int8_t requantize(int32_t x, scale_t scale, int left, int32_t offset, int low, int high)
+{
+    (void)left;
+    return clamp((int32_t)(((int64_t)x * scale.m + ((int64_t)1 << (31 + scale.right))) >> (32 + scale.right)) + offset, low, high);
+}
+#define requantize_once requantize
