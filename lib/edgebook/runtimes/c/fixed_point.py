@@ -26,27 +26,31 @@ def multiplier(scale: float) -> tuple[int, int]:
     return m, -1 - exponent
 
 
-def words(scales: np.ndarray, largest: np.ndarray) -> tuple[tuple[int, ...], int] | None:
-    """(one word per scale, left shift of the sums) for the kernels that look at the upper 32 bits of the product only, or None
-    where sums up to `largest` in magnitude leave no room for the shift. Equal scales are given once.
+def common_shift(scales: np.ndarray, largest: np.ndarray) -> int | None:
+    """The right shift, 1 to 22, that serves all `scales` of a network as m = scale * 2^(32 + right), or None where none does.
 
-    A word is m with the right shift, 1 to 22, in its lower five bits: 26 bits of m are left, XNNPACK's floats have 24.
+    The largest m is below 2^31. The smallest is exact enough for 1/4096 of an output step, with sums up to `largest` in
+    magnitude and outputs within 256 steps.
     """
-    pairs = [multiplier(float(scale)) for scale in _once(scales)]
-    left = max(0, 1 - min(right for _, right in pairs))
-    if int(np.max(largest)) << left >= FULL:
-        return None
-    shifted = ((m, right + left) for m, right in pairs)
-    fitting = ((m >> max(0, right - 22), min(right, 22)) for m, right in shifted)
-    return tuple((m & ~31) | right for m, right in fitting), left
+    right = min(-1 - math.frexp(float(np.max(scales)))[1], 22)
+    steps = np.minimum(largest * scales, 256.0)
+    exact = steps / 2 <= scales * 2.0 ** (32 + right) / 4096
+    return right if right >= 1 and np.all(exact) else None
+
+
+def shifted(scale: float, right: int) -> tuple[int, int]:
+    """(m, left) with scale = m * 2^left / 2^(32 + right), m below 2^31: one scale where the network's shift is too large."""
+    left = max(0, math.frexp(scale)[1] + 1 + right)
+    return round(scale * 2.0 ** (32 + right - left)), left
 
 
 def multipliers(scales: np.ndarray) -> tuple[tuple[int, int], ...]:
     """`multiplier` of every scale. Equal scales are given once."""
-    return tuple(multiplier(float(scale)) for scale in _once(scales))
+    return tuple(multiplier(float(scale)) for scale in once(scales))
 
 
-def _once(scales: np.ndarray) -> np.ndarray:
+def once(scales: np.ndarray) -> np.ndarray:
+    """The scales, or one of them where all are equal."""
     unique = np.unique(scales)
     return unique if len(unique) == 1 else scales
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgebook.errors import Unsupported, pick
 from edgebook.runtimes.c import memory
-from edgebook.runtimes.c.fixed_point import mean_multiplier, multiplier, multipliers, weighted_sum, words
+from edgebook.runtimes.c.fixed_point import FULL, common_shift, mean_multiplier, multiplier, multipliers, once, shifted, weighted_sum
 from edgebook.runtimes.c.graph import read
 from edgebook.runtimes.c.lower import lower
 from edgebook.runtimes.c.steps import (
@@ -33,6 +33,11 @@ from edgebook.runtimes.c.steps import (
 
 LONGEST = 2**15 - 1  # sizes are int16 in the structs
 BLOCK = 4  # pixels that the kernels take together
+DEPTHWISE = {
+    "depthwise_any": (),
+    "depthwise": ("pairs_dsp", "depthwise_dsp", "depthwise_mve"),
+    "depthwise_3x3": ("pairs_dsp", "depthwise_3x3_dsp", "depthwise_mve"),
+}
 LAYERS = {"dense": ("pixel",), "convolution": ("gather", "lanes", "block"), "convolution_few": ("gather", "pixel")}
 
 
@@ -41,6 +46,7 @@ class Text:
     """The parts of the file while it is written: kernels in order of need, data, the calls of predict."""
 
     profile: str
+    right: int | None
     kernels: list[str] = field(default_factory=list)
     data: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
@@ -71,37 +77,45 @@ def source(path: Path, *, profile: str = "single") -> str:
 
 def write(network: Network, *, profile: str = "single") -> str:
     """The C99 source of a lowered network; see `source`."""
-    text = Text(profile)
-    text.need("common", *_kernels_of_rounding(network, profile))
+    kernels, right = _rounding(network, profile)
+    text = Text(profile, right)
+    text.need("common", *kernels)
     for index, step in enumerate(network.steps):
         WRITERS[type(step)](text, step, f"layer{index}")
     for name, values in network.constants.items():
         text.array("int8_t", name, values)
-    kernels = resources.files("edgebook.runtimes.c") / "kernels"
-    parts = [_head(network), *((kernels / f"{name}.c").read_text() for name in text.kernels)]
+    folder = resources.files("edgebook.runtimes.c") / "kernels"
+    shift = f"#define RIGHT {right}\n" if right else ""
+    parts = [_head(network) + shift, *((folder / f"{name}.c").read_text() for name in text.kernels)]
     return "\n".join([*parts, *_plans(network), "\n".join(text.data), _functions(network, text.calls)]) + "\n"
 
 
-def _kernels_of_rounding(network: Network, profile: str) -> tuple[str, ...]:
-    """The kernels that scale and clamp, as simple as the network's numbers allow."""
+def _rounding(network: Network, profile: str) -> tuple[tuple[str, ...], int | None]:
+    """The kernels that scale and clamp, as simple as the network's numbers allow; the shift that all its layers share, if any."""
     outs = [step.out for step in network.steps if isinstance(step, SCALED)]
     clamp = "clamp_full" if all((out.low, out.high) == (-128, 127) for out in outs) else "clamp"
     if profile == "gemmlowp":
-        return clamp, "scale_gemmlowp"
-    fast = all(words(*_scaled(step)) for step in network.steps if _scaled(step))
-    return (clamp, "high_product", "scale_fast") if fast else (clamp, "scale_single")
+        return (clamp, "scale_gemmlowp"), None
+    factors = [_factors(step) for step in network.steps if isinstance(step, Convolution | Depthwise)]
+    right = common_shift(*(np.concatenate(part) for part in zip(*factors, strict=True))) if factors else None
+    single = [_factors(step) for step in network.steps if isinstance(step, Mean) or _is_product(step)]
+    if right is None or any(int(largest[0]) << shifted(float(scale[0]), right)[1] >= FULL for scale, largest in single):
+        return (clamp, "scale_single"), None
+    return (clamp, "high_product", "scale_fast"), right
 
 
-def _scaled(step: Step) -> tuple[np.ndarray, np.ndarray] | None:
-    """The real factors that a step's sums are scaled by, and how large the sums can be; None for steps without sums."""
-    if isinstance(step, Convolution | Depthwise):
-        axis = 1 if isinstance(step, Convolution) else 0
-        return step.scales, 128 * np.abs(step.weights.astype(np.int64)).sum(axis) + np.abs(step.bias.astype(np.int64))
-    if isinstance(step, Elementwise) and step.kind == "MUL":
-        return np.array([step.scale_first * step.scale_second / step.out.scale]), np.array([1 << 16])
+def _is_product(step: Step) -> bool:
+    return isinstance(step, Elementwise) and step.kind == "MUL"
+
+
+def _factors(step: Step) -> tuple[np.ndarray, np.ndarray]:
+    """The real factors that a step's sums are scaled by, and how large each sum can be."""
     if isinstance(step, Mean):
         return np.array([step.scale_in / step.out.scale / step.count]), np.array([step.count << 8])
-    return None
+    if isinstance(step, Elementwise):
+        return np.array([step.scale_first * step.scale_second / step.out.scale]), np.array([1 << 16])
+    largest = 128 * np.abs(step.weights.astype(np.int64)).sum(1 if isinstance(step, Convolution) else 0) + np.abs(step.bias.astype(np.int64))
+    return np.broadcast_to(step.scales, largest.shape), largest
 
 
 def _head(network: Network) -> str:
@@ -142,7 +156,13 @@ def _scratch(step: Step, *, block: int) -> int:
 
 
 def _scratch_dsp(step: Step) -> int:
-    """Bytes of patches as pairs of int16, the four of a block in turns, behind them one as int8."""
+    """Bytes of patches as pairs of int16, the four of a block in turns, behind them one as int8; or of columns of four channels."""
+    if isinstance(step, Depthwise) and _depthwise_kernel(step) != "depthwise_any":
+        window = step.window
+        positions = (window.out_width - 1) * window.stride_width + window.kernel_width
+        if _depthwise_kernel(step) == "depthwise_3x3":
+            return 32 * positions + 80
+        return 16 * ((window.kernel_height + 1) // 2) * (positions + window.kernel_width)
     if not isinstance(step, Convolution):
         return _scratch(step, block=1)
     row = _row(step.weights.shape[1])
@@ -197,22 +217,25 @@ def _weighted(text: Text, step: Convolution | Depthwise, name: str, weights: np.
     """The struct of a layer with weights; its address."""
     if max(taps, len(step.bias)) > LONGEST:
         raise Unsupported(f"c has no layer of {taps} taps and {len(step.bias)} channels, at most {LONGEST}; litert runs it")
-    scales, left = _scale_values(text, *_scaled(step))
+    if text.right is None:
+        scales = [_pair(m, right) for m, right in multipliers(step.scales)]
+    else:
+        scales = [str(round(scale * 2.0 ** (32 + text.right))) for scale in once(step.scales)]
     arrays = (
         text.array("int8_t", f"{name}_weights", weights.ravel()),
         text.array("int32_t", f"{name}_bias", step.bias),
         text.array("scale_t", f"{name}_scale", scales),
     )
-    values = [_window(step.window), taps, _row(taps), len(step.bias), step.zero_in, _limits(step.out), left, int(len(scales) > 1)]
+    values = [_window(step.window), taps, _row(taps), len(step.bias), step.zero_in, _limits(step.out), int(len(scales) > 1)]
     return text.struct("layer_t", name, ", ".join(map(str, (*values, *arrays))))
 
 
-def _scale_values(text: Text, scales: np.ndarray, largest: np.ndarray) -> tuple[list[str], int]:
-    """The initializers of scale_t and the left shift of the sums."""
-    if "scale_fast" in text.kernels:
-        fast, left = words(scales, largest)
-        return [str(word) for word in fast], left
-    return [_pair(m, right) for m, right in multipliers(scales)], 0
+def _single_scale(text: Text, scale: float) -> tuple[str, int]:
+    """The initializer of one scale_t and the left shift of the sums."""
+    if text.right is None:
+        return _pair(*multiplier(scale)), 0
+    m, left = shifted(scale, text.right)
+    return str(m), left
 
 
 def _pair(m: int, right: int) -> str:
@@ -222,7 +245,7 @@ def _pair(m: int, right: int) -> str:
 def _convolution(text: Text, step: Convolution, name: str) -> None:
     taps, pixels = step.weights.shape[1], step.window.out_height * step.window.out_width
     function = "dense" if step.dense else "convolution_few" if pixels < BLOCK else "convolution"
-    text.need("layer", "dot_plain", "dot_mve", "dot_dsp", *LAYERS[function], function)
+    text.need("layer", "pairs_dsp", "dot_plain", "dot_mve", "dot_dsp", *LAYERS[function], function)
     rows = np.zeros((len(step.weights), _row(taps)), np.int8)
     rows[:, :taps] = step.weights
     layer = _weighted(text, step, name, rows, taps)
@@ -234,9 +257,19 @@ def _scratch_at(name: str) -> str:
 
 
 def _depthwise(text: Text, step: Depthwise, name: str) -> None:
-    text.need("layer", "gather", "depthwise")
+    function = _depthwise_kernel(step)
+    text.need("layer", "gather", "depthwise_any", *DEPTHWISE[function])
     layer = _weighted(text, step, name, step.weights, len(step.weights))
-    text.calls.append(f"depthwise({layer}, {_at(step.source)}, {_at(step.target)}, {_scratch_at(name)});")
+    text.calls.append(f"{function}({layer}, {_at(step.source)}, {_at(step.target)}, {_scratch_at(name)});")
+
+
+def _depthwise_kernel(step: Depthwise) -> str:
+    """depthwise_3x3 and depthwise take four channels at once: one output channel for each input channel is needed."""
+    window = step.window
+    if not step.weights.shape[1] == window.channels >= BLOCK:
+        return "depthwise_any"
+    sides = window.kernel_height, window.kernel_width, window.stride_height, window.stride_width
+    return "depthwise_3x3" if sides == (3, 3, 1, 1) and window.out_width > 1 else "depthwise"
 
 
 def _elementwise(text: Text, step: Elementwise, name: str) -> None:
@@ -252,7 +285,7 @@ def _elementwise(text: Text, step: Elementwise, name: str) -> None:
 
 
 def _product(text: Text, step: Elementwise) -> str:
-    (scale,), left = _scale_values(text, *_scaled(step))
+    scale, left = _single_scale(text, step.scale_first * step.scale_second / step.out.scale)
     return f"{scale}, {step.n}, {step.n_second}, {step.zero_first}, {step.zero_second}, {left}, {_limits(step.out)}"
 
 
@@ -280,7 +313,7 @@ def _pool(text: Text, step: Pool, name: str) -> None:
 
 def _mean(text: Text, step: Mean, name: str) -> None:
     text.need("mean")
-    (scale,), left = _scale_values(text, *_scaled(step))
+    scale, left = _single_scale(text, step.scale_in / step.out.scale / step.count)
     if text.profile == "gemmlowp":
         scale = _pair(*mean_multiplier(step.scale_in / step.out.scale, step.count))
     values = f"{scale}, {step.outer}, {step.count}, {step.inner}, {-step.count * step.zero_in}, {left}, {_limits(step.out)}"

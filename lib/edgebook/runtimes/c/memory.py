@@ -86,7 +86,7 @@ def _lag(step: Step, source: Place) -> int | None:
     """How many bytes before its input a step's output has to begin, so that it never writes over what it still reads."""
     if isinstance(step, Convolution) and not step.dense:
         return _window_lag(step.window, len(step.weights), ahead=1 - BLOCK_OVERLAP)
-    if isinstance(step, Depthwise) and step.weights.shape[1] == step.window.channels:
+    if isinstance(step, Depthwise) and step.weights.shape[1] == step.window.channels and step.window.channels % 4 == 0:
         return _window_lag(step.window, step.window.channels, ahead=1)
     if isinstance(step, Pool):
         return _window_lag(step.window, step.window.channels, ahead=0)

@@ -1,4 +1,5 @@
 /* To int8; every layer here uses all of it. */
+#define FULL_RANGE 1
 static inline int8_t clamp(int32_t x, int low, int high)
 {
     (void)low, (void)high;

@@ -1,40 +1,19 @@
 /* Sums of products on Cortex-M4, M7 and M33: two int16 products in one instruction. A word of four int8 becomes two pairs, taps
    0 and 2, taps 1 and 3. Patches are stored as pairs, the four of a block in turns; weights become pairs in the loop. */
 #if defined(DSP)
-enum { BLOCK = 4 };
+#define BLOCK 4
 typedef uint32_t patch_t;
 #define LENGTH(c) ((c)->row)
 #define PATCHES(scratch) ((const uint32_t *)(const void *)(scratch))
-
-static uint32_t load4(const int8_t *from)
-{
-    uint32_t word;
-    memcpy(&word, from, 4);
-    return word;
-}
-
-static inline uint32_t pair_02(uint32_t word)
-{
-    uint32_t pair;
-    __asm__("sxtb16 %0, %1" : "=r"(pair) : "r"(word));
-    return pair;
-}
-
-static inline uint32_t pair_13(uint32_t word)
-{
-    uint32_t pair;
-    __asm__("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(word));
-    return pair;
-}
 
 /* A patch as pairs, every `step` words. What the last word lacks is zero. */
 static inline void spread(const int8_t *patch, int taps, uint32_t *to, int step)
 {
     uint32_t word;
-    for (const int8_t *end = patch + (taps & ~3); patch < end; patch += 4, to += 2 * step) {
+    for (const int8_t *end = patch + (taps & ~3); patch < end; patch += 4) {
         word = load4(patch);
-        to[0] = pair_02(word);
-        to[step] = pair_13(word);
+        *to = pair_02(word), to += step;
+        *to = pair_13(word), to += step;
     }
     if (taps &= 3) {
         word = 0;
@@ -68,7 +47,7 @@ static const uint32_t *single(const int8_t *patch, int taps, int8_t *scratch)
     "smlad %[sum], %[pair], %[odd], %[sum]\n\t"
 
 /* Four patches. `row` is a multiple of 4; the loop takes 8 taps and is entered in its middle where 4 are left over. */
-static inline void dot(const int8_t *w, const uint32_t *p, int row, int32_t *sums)
+static inline const int8_t *dot(const int8_t *w, const uint32_t *p, int row, int32_t *sums)
 {
     int32_t a = sums[0], b = sums[1], c = sums[2], d = sums[3];
     const uint32_t *end = p + 2 * row;
@@ -82,6 +61,7 @@ static inline void dot(const int8_t *w, const uint32_t *p, int row, int32_t *sum
                      : [end] "r"(end)
                      : "r3", "r4", "r5", "r6", "cc", "memory");
     sums[0] = a, sums[1] = b, sums[2] = c, sums[3] = d;
+    return w;
 }
 
 /* One patch. */

@@ -1,12 +1,12 @@
 /* Sums of products with the vector extension of Cortex-M55 and M85: sixteen taps at once. */
 #if defined(MVE)
-enum { BLOCK = 4 };
+#define BLOCK 4
 typedef int8_t patch_t;
 #define LENGTH(c) ((c)->taps)
 #define PATCHES(scratch) (scratch)
 #define single(patch, taps, scratch) ((void)(scratch), (patch))
 
-static inline void dot(const int8_t *w, const int8_t *p, int row, int32_t *sums)
+static inline const int8_t *dot(const int8_t *w, const int8_t *p, int row, int32_t *sums)
 {
     const int8_t *q = p + row, *r = q + row, *s = r + row;
     int32_t a = sums[0], b = sums[1], c = sums[2], d = sums[3];
@@ -19,6 +19,7 @@ static inline void dot(const int8_t *w, const int8_t *p, int row, int32_t *sums)
         d = vmladavaq_s8(d, weight, vldrbq_z_s8(s + i, inside));
     }
     sums[0] = a, sums[1] = b, sums[2] = c, sums[3] = d;
+    return w + row;
 }
 
 static inline int32_t dot_single(const int8_t *w, const int8_t *p, int taps, int32_t sum)

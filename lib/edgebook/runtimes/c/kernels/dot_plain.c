@@ -6,7 +6,7 @@ typedef int8_t patch_t;
 #define single(patch, taps, scratch) ((void)(scratch), (patch))
 
 #if defined(__ARM_ARCH_6M__)
-enum { BLOCK = 2 };
+#define BLOCK 2
 
 #define ONE_TAP                                                                                                               \
     "ldrsb %[weight], [%[w], %[i]]\n\t"                                                                                       \
@@ -19,7 +19,7 @@ enum { BLOCK = 2 };
     "adds %[i], %[i], #1\n\t"
 
 /* All eight registers that Cortex-M0 can calculate with; the index counts up to zero. */
-static inline void dot(const int8_t *w, const int8_t *p, int row, int32_t *sums)
+static inline const int8_t *dot(const int8_t *w, const int8_t *p, int row, int32_t *sums)
 {
     int32_t a = sums[0], b = sums[1], i = -row, weight, x;
     w += row, p += row;
@@ -29,11 +29,12 @@ static inline void dot(const int8_t *w, const int8_t *p, int row, int32_t *sums)
                      : [w] "l"(w), [p] "l"(p), [q] "l"(p + row)
                      : "cc", "memory");
     sums[0] = a, sums[1] = b;
+    return w;
 }
 #else
-enum { BLOCK = 4 };
+#define BLOCK 4
 
-static inline void dot(const int8_t *w, const int8_t *p, int row, int32_t *sums)
+static inline const int8_t *dot(const int8_t *w, const int8_t *p, int row, int32_t *sums)
 {
     const int8_t *q = p + row, *r = q + row, *s = r + row;
     int32_t a = sums[0], b = sums[1], c = sums[2], d = sums[3], weight;
@@ -46,6 +47,7 @@ static inline void dot(const int8_t *w, const int8_t *p, int row, int32_t *sums)
     }
 #undef ONE_TAP
     sums[0] = a, sums[1] = b, sums[2] = c, sums[3] = d;
+    return w;
 }
 #endif
 

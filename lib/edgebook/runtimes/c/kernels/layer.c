@@ -3,7 +3,7 @@ typedef struct {
     window_t window;
     int16_t taps, row, out_channels;
     int8_t zero_in, zero_out, low, high;
-    uint8_t left, per_channel; /* per_channel: 1 for one scale per channel, 0 for one */
+    uint8_t per_channel; /* per_channel: 1 for one scale per channel, 0 for one */
     const int8_t *weights;
     const int32_t *bias;
     const scale_t *scale;

@@ -9,9 +9,9 @@ typedef struct {
 static void multiply(const product_t *s, const int8_t *x, const int8_t *y, int8_t *out)
 {
     const scale_t scale = s->scale;
-    const int32_t more = offset(scale, s->zero_out);
+    const int32_t more = offset(s->zero_out);
     const int left = s->left, zero_x = s->zero_first, zero_y = s->zero_second, low = s->low, high = s->high;
     for (int32_t rest = s->n; rest > 0; rest -= s->n_second)
         for (const int8_t *p = y, *end = y + s->n_second; p < end;)
-            *out++ = requantize((*x++ - zero_x) * (*p++ - zero_y), scale, left, more, low, high);
+            *out++ = requantize((*x++ - zero_x) * (*p++ - zero_y) * (1 << left), scale, more, low, high);
 }

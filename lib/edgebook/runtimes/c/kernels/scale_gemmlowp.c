@@ -22,21 +22,18 @@ static inline int32_t scaled(int32_t x, scale_t scale)
     return divided(doubled_high((int32_t)((uint32_t)x << left), scale.m), left ? 0 : scale.right + 1);
 }
 
-static inline int32_t offset(scale_t scale, int zero_out)
+static inline int32_t offset(int zero_out)
 {
-    (void)scale;
     return zero_out;
 }
 
-static inline int8_t requantize(int32_t x, scale_t scale, int left, int32_t offset, int low, int high)
+static inline int8_t requantize(int32_t x, scale_t scale, int32_t offset, int low, int high)
 {
-    (void)left;
     return clamp(scaled(x, scale) + offset, low, high);
 }
 
 /* LiteRT's dense layers round once. */
-static inline int8_t requantize_once(int32_t x, scale_t scale, int left, int32_t offset, int low, int high)
+static inline int8_t requantize_once(int32_t x, scale_t scale, int32_t offset, int low, int high)
 {
-    (void)left;
     return clamp((int32_t)(((int64_t)x * scale.m + ((int64_t)1 << (31 + scale.right))) >> (32 + scale.right)) + offset, low, high);
 }

@@ -1,5 +1,5 @@
 /* Every channel has its own taps; weights lie as patches do, one row of channels per tap. */
-static void depthwise(const layer_t *c, const int8_t *in, int8_t *out, int8_t *scratch)
+static inline void depthwise_any(const layer_t *c, const int8_t *in, int8_t *out, int8_t *scratch)
 {
     const window_t *w = &c->window;
     int channels = c->out_channels, copies = channels / w->channels, per_channel = c->per_channel, zero = c->zero_out;
@@ -12,7 +12,11 @@ static void depthwise(const layer_t *c, const int8_t *in, int8_t *out, int8_t *s
                 int32_t sum = c->bias[channel];
                 for (int tap = 0; tap < c->taps; tap++, p += w->channels, weights += channels)
                     sum += *weights * *p;
-                *out++ = requantize(sum, scale, c->left, offset(scale, zero), c->low, c->high);
+                *out++ = requantize(sum, scale, offset(zero), c->low, c->high);
             }
         }
 }
+#if !defined(DSP) && !defined(MVE)
+#define depthwise depthwise_any
+#define depthwise_3x3 depthwise_any
+#endif
