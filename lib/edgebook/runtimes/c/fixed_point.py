@@ -44,11 +44,6 @@ def shifted(scale: float, right: int) -> tuple[int, int]:
     return round(scale * 2.0 ** (32 + right - left)), left
 
 
-def multipliers(scales: np.ndarray) -> tuple[tuple[int, int], ...]:
-    """`multiplier` of every scale. Equal scales are given once."""
-    return tuple(multiplier(float(scale)) for scale in once(scales))
-
-
 def once(scales: np.ndarray) -> np.ndarray:
     """The scales, or one of them where all are equal."""
     unique = np.unique(scales)

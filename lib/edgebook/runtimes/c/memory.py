@@ -3,15 +3,12 @@ the part of its input that it has read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgebook.runtimes.c.steps import Convolution, Depthwise, Elementwise, Lookup, Mean, Place, Pool, Step, Window, reads
-
-
-BLOCK_OVERLAP = 3  # the last block of a convolution reads up to 3 pixels again
 
 
 @dataclass(frozen=True)
@@ -33,12 +30,13 @@ class Plan:
     offsets: dict[str, int]
 
 
-def plan(steps: tuple[Step, ...], sizes: dict[int, int], scratch: Callable[[Step], int]) -> Plan:
-    """A plan for the tensors' buffers and for the working memory of every step, `scratch(step)` bytes.
+def plan(steps: tuple[Step, ...], sizes: dict[int, int], scratch: list[int], *, overlap: int) -> Plan:
+    """A plan for the tensors' buffers (`sizes` in bytes) and for the working memory of every step (`scratch`).
 
-    Tries several orders of placing and takes the smallest arena.
+    overlap: so many pixels are read again by the last block of a convolution. Tries several orders of placing and takes the
+    smallest arena.
     """
-    buffers, lags = _buffers(steps, sizes, scratch), _lags(steps)
+    buffers, lags = _buffers(steps, sizes, scratch), _lags(steps, overlap)
     return min((_place(order, lags) for order in _orders(buffers)), key=lambda p: p.size)
 
 
@@ -50,18 +48,17 @@ def scratch_name(step: int) -> str:
     return f"S{step}"
 
 
-def _buffers(steps: tuple[Step, ...], sizes: dict[int, int], scratch: Callable[[Step], int]) -> list[Buffer]:
+def _buffers(steps: tuple[Step, ...], sizes: dict[int, int], scratch: list[int]) -> list[Buffer]:
     spans: dict[int, list[int]] = {}
     for index, step in enumerate(steps):
         for place in (*reads(step), step.target):
             if isinstance(place.buffer, int):
                 spans.setdefault(place.buffer, [index, index])[1] = index
     buffers = [Buffer(tensor_name(number), sizes[number], *span) for number, span in spans.items()]
-    needs = ((index, scratch(step)) for index, step in enumerate(steps))
-    return buffers + [Buffer(scratch_name(index), size, index, index, aligned=True) for index, size in needs]
+    return buffers + [Buffer(scratch_name(index), size, index, index, aligned=True) for index, size in enumerate(scratch)]
 
 
-def _lags(steps: tuple[Step, ...]) -> dict[tuple[str, str], tuple[int, int]]:
+def _lags(steps: tuple[Step, ...], overlap: int) -> dict[tuple[str, str], tuple[int, int]]:
     """(output, input) -> (lag, multiple): the output may begin `lag` or more bytes before the input, the two a multiple apart."""
     first, last = {}, {}
     for index, step in enumerate(steps):
@@ -74,7 +71,7 @@ def _lags(steps: tuple[Step, ...]) -> dict[tuple[str, str], tuple[int, int]]:
         for source in {place.buffer for place in reads(step)}:
             inside = isinstance(source, int) and isinstance(target.buffer, int) and source != target.buffer
             places = [place for place in reads(step) if place.buffer == source]
-            limits = [_lag(step, place) for place in places]
+            limits = [_lag(step, place, overlap) for place in places]
             if inside and first[target.buffer] == last[source] == index and None not in limits:
                 moved = (limit - place.offset + target.offset for limit, place in zip(limits, places, strict=True))
                 multiple = step.window.channels if isinstance(step, Depthwise) else 1
@@ -82,10 +79,10 @@ def _lags(steps: tuple[Step, ...]) -> dict[tuple[str, str], tuple[int, int]]:
     return lags
 
 
-def _lag(step: Step, source: Place) -> int | None:
+def _lag(step: Step, source: Place, overlap: int) -> int | None:
     """How many bytes before its input a step's output has to begin, so that it never writes over what it still reads."""
     if isinstance(step, Convolution) and not step.dense:
-        return _window_lag(step.window, len(step.weights), ahead=1 - BLOCK_OVERLAP)
+        return _window_lag(step.window, len(step.weights), ahead=1 - overlap)
     if isinstance(step, Depthwise) and step.weights.shape[1] == step.window.channels and step.window.channels % 4 == 0:
         return _window_lag(step.window, step.window.channels, ahead=1)
     if isinstance(step, Pool):

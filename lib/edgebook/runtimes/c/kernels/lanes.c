@@ -1,8 +1,8 @@
 #if !defined(DSP)
 /* Patches lie one after the other; what a row of weights has beyond the taps meets zeros. */
-static void start_lanes(const layer_t *c, int8_t *scratch)
+static void start_lanes(const layer_t *c, int8_t *scratch, int lanes)
 {
-    memset(scratch, 0, (size_t)(BLOCK * c->row));
+    memset(scratch, 0, (size_t)(lanes * c->row));
 }
 
 static void fill_lane(const layer_t *c, const int8_t *in, int y, int x, int8_t *scratch, int lane)
@@ -10,10 +10,7 @@ static void fill_lane(const layer_t *c, const int8_t *in, int y, int x, int8_t *
     gather(&c->window, c->zero_in, in, y, x, scratch + lane * c->row);
 }
 #else
-static void start_lanes(const layer_t *c, int8_t *scratch)
-{
-    (void)c, (void)scratch;
-}
+#define start_lanes(c, scratch, lanes) ((void)0)
 
 /* Straight from the input where the window is inside and its rows are whole words; else the patch is gathered first. */
 static void fill_lane(const layer_t *c, const int8_t *in, int y, int x, int8_t *scratch, int lane)

@@ -7,4 +7,8 @@ typedef struct {
     const int8_t *weights;
     const int32_t *bias;
     const scale_t *scale;
+#if PACKED
+    const int8_t *codebook;
+    uint8_t bits; /* of a weight: 8, or fewer where a weight is a place in the codebook */
+#endif
 } layer_t;
