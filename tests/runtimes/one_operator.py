@@ -18,9 +18,8 @@ def constant(data, scale=(), axis=0):
     """A tensor with data; `scale`: one per tensor or one per slice along `axis`, zero points are 0."""
     data = np.asarray(data)
     scale = np.atleast_1d(np.asarray(scale, np.float32)) if len(np.atleast_1d(scale)) else []
-    return {
-        "shape": data.shape, "type": TYPES[data.dtype], "scale": scale, "zero_point": [0] * len(scale), "data": data, "axis": axis,
-    }  # fmt: skip
+    quantization = {"scale": scale, "zero_point": [0] * len(scale), "axis": axis}
+    return {"shape": data.shape, "type": TYPES[data.dtype], "data": data, **quantization}
 
 
 def network(operators, inputs, outputs, tensors):

@@ -1,4 +1,4 @@
-"""Generated C on an emulated Cortex-M: flash, RAM, stack and instructions, exact and repeatable. Never cycles, never milliseconds."""
+"""Generated C on an emulated Cortex-M: flash, RAM, stack and instructions, exact and repeatable; no cycles, no milliseconds."""
 
 from __future__ import annotations
 
@@ -21,8 +21,17 @@ from edgebook.runtimes.c.host import WARNINGS
 from edgebook.runtimes.c.lower import lower
 from edgebook.runtimes.c.steps import Network
 
-TOOLS = {"arm-none-eabi-gcc": "gcc-arm-none-eabi", "arm-none-eabi-size": "binutils-arm-none-eabi", "qemu-system-arm": "qemu-system-arm"}
-OPTIONS = ("-O2", "-mthumb", "-ffunction-sections", "-fdata-sections")
+PACKAGES = {
+    "arm-none-eabi-gcc": "gcc-arm-none-eabi",
+    "arm-none-eabi-size": "binutils-arm-none-eabi",
+    "qemu-system-arm": "qemu-system-arm",
+}
+GCC = ("arm-none-eabi-gcc", "-O2", "-mthumb", "-ffunction-sections", "-fdata-sections")
+HARNESS = ("-ffreestanding", "-fno-tree-loop-distribute-patterns")  # it calls no function of the library itself
+LINK = ("-nostartfiles", "-T", "link.ld", "-Wl,--gc-sections", "-Wl,--no-warn-rwx-segments")
+QEMU = ("qemu-system-arm", "-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=6")
+SEMIHOSTING = ("-semihosting-config", "enable=on,target=native")
+AMPLE = {"flash_bytes": 1 << 26, "ram_bytes": 1 << 26}
 TIMEOUT_S = 120
 
 
@@ -52,7 +61,9 @@ class Measured:
 
 def missing() -> str | None:
     """Why nothing can be emulated here, or None."""
-    absent = [f"{tool} is not installed (Debian package {package})" for tool, package in TOOLS.items() if not shutil.which(tool)]
+    absent = [
+        f"{tool} is not installed (Debian package {package})" for tool, package in PACKAGES.items() if not shutil.which(tool)
+    ]
     return "; ".join(absent) or None
 
 
@@ -86,8 +97,7 @@ def emulate(source: str, network: Network, items: np.ndarray, *, core: str, n_st
         (folder / "items").write_bytes(items.tobytes())
         sizes = {"INPUT_SIZE": network.n_input, "OUTPUT_SIZE": network.n_output, "STATE_SIZE": network.n_state, "STEPS": n_steps}
         flash, ram = _build(folder, chosen, core, sizes)
-        command = ["qemu-system-arm", "-M", chosen.machine, "-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=6",
-                   "-semihosting-config", "enable=on,target=native", "-kernel", "firmware.elf"]  # fmt: skip
+        command = [*QEMU, *SEMIHOSTING, "-M", chosen.machine, "-kernel", "firmware.elf"]
         try:
             ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -102,26 +112,22 @@ def _build(folder: Path, chosen: Core, core: str, sizes: dict[str, int]) -> tupl
     """firmware.elf in the folder; the model's flash and RAM."""
     files = resources.files("edgebook.boards") / "cores"
     (folder / "harness.c").write_text((files / "harness.c").read_text())
-    options = [*chosen.flags, *OPTIONS]
-    _run(folder, ["arm-none-eabi-gcc", *options, *WARNINGS, "-c", "model.c", "-o", "model.o"])
     defined = [f"-D{name}={value}" for name, value in sizes.items()]
-    _run(folder, ["arm-none-eabi-gcc", *options, "-ffreestanding", "-fno-tree-loop-distribute-patterns", *defined, "-c", "harness.c",
-                  "-o", "harness.o"])  # fmt: skip
+    _run(folder, [*GCC, *chosen.flags, *WARNINGS, "-c", "model.c"])
+    _run(folder, [*GCC, *chosen.flags, *HARNESS, *defined, "-c", "harness.c"])
     script = Template((files / "link.ld").read_text())
-    ample = {"flash_bytes": 1 << 26, "ram_bytes": 1 << 26}
-    _link(folder, script.substitute(vars(chosen) | ample), options)
+    _link(folder, script.substitute(vars(chosen) | AMPLE), chosen)
     flash, ram = _section_sizes(folder)
     for name, needed, offered in (("flash", flash, chosen.flash_bytes), ("RAM", ram, chosen.ram_bytes)):
         if needed > offered:
             raise Unsupported(f"{core}: {needed:,} bytes of {name} are needed, {needed - offered:,} more than its {offered:,}")
-    _link(folder, script.substitute(vars(chosen)), options)
+    _link(folder, script.substitute(vars(chosen)), chosen)
     return flash, ram
 
 
-def _link(folder: Path, script: str, options: list[str]) -> None:
+def _link(folder: Path, script: str, chosen: Core) -> None:
     (folder / "link.ld").write_text(script)
-    _run(folder, ["arm-none-eabi-gcc", *options, "-nostartfiles", "-T", "link.ld", "-Wl,--gc-sections", "-Wl,--no-warn-rwx-segments",
-                  "harness.o", "model.o", "-o", "firmware.elf"])  # fmt: skip
+    _run(folder, [*GCC, *chosen.flags, *LINK, "harness.o", "model.o", "-o", "firmware.elf"])
 
 
 def _run(folder: Path, command: list[str]) -> str:

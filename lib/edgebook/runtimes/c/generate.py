@@ -63,13 +63,14 @@ def _macros(text: Text) -> Iterator[str]:
     """What the kernels are told about the network."""
     if text.rounding.right:
         yield f"#define RIGHT {text.rounding.right}"
-    yield f"#define PACKED {int(bool(text.packed))}"
-    yield from (f"#define HAS_BITS_{bits} {int(any(layer.bits == bits for layer in text.packed.values()))}" for bits in sub_8_bit.BITS)
-    for part, arguments, more in (("block", "patches, out", "lanes"), ("pixel", "patch, out, once", "")):
-        plain, packed = f"{part}(c, {arguments})", f"{part}_packed(c, {arguments}, {more + ', ' if more else ''}work)"
-        uses = [call for name, call in ((part, plain), (f"{part}_packed", packed)) if name in text.kernels]
-        body = f"((c)->bits == 8 ? {plain} : {packed})" if len(uses) == 2 else "".join(uses)
-        yield f"#define run_{part}(c, {arguments}, {more + ', ' if more else ''}work) {body}"
+    used = {layer.bits for layer in text.packed.values()}
+    yield f"#define PACKED {int(bool(used))}"
+    yield from (f"#define HAS_BITS_{bits} {int(bits in used)}" for bits in sub_8_bit.BITS)
+    for name, plain, packed in (("block", "patches, out", "lanes, work"), ("pixel", "patch, out, once", "work")):
+        calls = {name: f"{name}(c, {plain})", f"{name}_packed": f"{name}_packed(c, {plain}, {packed})"}
+        present = [call for kernel, call in calls.items() if kernel in text.kernels]
+        body = f"((c)->bits == 8 ? {' : '.join(present)})" if len(present) == 2 else "".join(present)
+        yield f"#define run_{name}(c, {plain}, {'lanes, work' if name == 'block' else 'work'}) {body}"
 
 
 def _plans(network: Network, packed: dict[int, sub_8_bit.Packed]) -> Iterator[str]:

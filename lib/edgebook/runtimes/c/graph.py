@@ -17,7 +17,7 @@ NOT_INT8 = {"INT16": "int16x8", "FLOAT32": "fp32", "FLOAT16": "fp16", "UINT8": "
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """One tensor. `data` is None for activations; int4 weights are unpacked to int8. `scale` has one value per tensor or channel."""
+    """One tensor. `data` is None for activations; int4 weights are unpacked to int8. `scale`: one value per tensor or channel."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -124,21 +124,25 @@ def _ends(inputs: list[int], outputs: list[int], path: Path) -> tuple[int, int, 
         states = tuple((inputs[state["input"]], outputs[state["output"]]) for state in notes["states"])
         return inputs[notes["x"]], outputs[notes["y"]], states
     if len(inputs) != 1 or len(outputs) != 1:
-        raise BadInput(f"{path}: has {len(inputs)} inputs and {len(outputs)} outputs; allowed: one of each, or {beside.name} with states")
+        raise BadInput(
+            f"{path}: has {len(inputs)} inputs and {len(outputs)} outputs; allowed: one of each, or {beside.name} with states"
+        )
     return inputs[0], outputs[0], ()
 
 
 def _check_precision(graph: Graph) -> None:
-    """Raises Unsupported unless all activations are int8."""
-    constant = {number for number, tensor in enumerate(graph.tensors) if tensor.data is not None}
+    """Raises Unsupported unless all activations are int8 and all weights are constants of int8 or int4."""
     for operator in graph.operators:
         for number in (*operator.inputs, *operator.outputs):
-            if number >= 0 and number not in constant and graph.tensors[number].dtype != "INT8":
-                precision = NOT_INT8.get(graph.tensors[number].dtype, graph.tensors[number].dtype)
+            tensor = graph.tensors[number]
+            if number >= 0 and tensor.data is None and tensor.dtype != "INT8":
+                precision = NOT_INT8.get(tensor.dtype, tensor.dtype)
                 raise Unsupported(f"c runs static int8 files, {operator.name} here is {precision}; litert runs it")
-        weights = operator.inputs[1] if len(operator.inputs) > 1 else -1
-        if operator.name in WEIGHTED and (weights not in constant or graph.tensors[weights].dtype not in ("INT8", "INT4")):
-            raise Unsupported(f"c needs constant int8 or int4 weights, {operator.name} has {graph.tensors[weights].dtype}; litert runs it")
+        weights = graph.tensors[operator.inputs[1]] if operator.name in WEIGHTED else None
+        if weights and (weights.data is None or weights.dtype not in ("INT8", "INT4")):
+            raise Unsupported(
+                f"c has only constant int8 or int4 weights, {operator.name} here has {weights.dtype}; litert runs it"
+            )
 
 
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")

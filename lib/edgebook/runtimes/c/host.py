@@ -40,7 +40,9 @@ def compile_source(source: str, folder: Path, *, flags: tuple[str, ...] = ("-O2"
         raise Unsupported(f"c: {reason}")
     file, library = folder / "model.c", folder / "model.so"
     file.write_text(source)
-    made = subprocess.run(["cc", *WARNINGS, *flags, "-shared", "-fPIC", str(file), "-o", str(library)], capture_output=True, text=True)
+    made = subprocess.run(
+        ["cc", *WARNINGS, *flags, "-shared", "-fPIC", str(file), "-o", str(library)], capture_output=True, text=True
+    )
     if made.returncode:
         lines = [line for line in made.stderr.splitlines() if "error" in line] or made.stderr.splitlines() or ["no message"]
         raise BadInput(f"{file}: cc cannot compile it: {lines[0][:200]}")

@@ -101,7 +101,9 @@ def _window_lag(window: Window, out_channels: int, *, ahead: int) -> int:
     still_read = np.minimum.accumulate(starts[::-1])[::-1]
     pixels = np.arange(len(starts))
     next_read = pixels + ahead
-    return int(max((p + 1) * out_channels - still_read[max(n, 0)] for p, n in zip(pixels, next_read, strict=True) if n < len(pixels)))
+    return int(
+        max((p + 1) * out_channels - still_read[max(n, 0)] for p, n in zip(pixels, next_read, strict=True) if n < len(pixels))
+    )
 
 
 def _orders(buffers: list[Buffer]) -> Iterable[list[Buffer]]:

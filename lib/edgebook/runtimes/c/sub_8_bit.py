@@ -54,7 +54,9 @@ def pack(weights: np.ndarray) -> Packed | None:
 def unpack(packed: Packed, taps: int) -> np.ndarray:
     """The int8 weights (rows, taps) again."""
     per_byte = 8 // packed.bits
-    places = packed.data.view(np.uint8)[..., None] >> (np.arange(per_byte, dtype=np.uint8) * packed.bits) & ((1 << packed.bits) - 1)
+    places = packed.data.view(np.uint8)[..., None] >> (np.arange(per_byte, dtype=np.uint8) * packed.bits) & (
+        (1 << packed.bits) - 1
+    )
     ordered = places.reshape(len(packed.data), -1, 4)[:, :, np.argsort(ORDER)]
     return packed.codebook[ordered.reshape(len(packed.data), -1)[:, :taps]]
 
