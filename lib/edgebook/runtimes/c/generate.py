@@ -38,7 +38,8 @@ def write(network: Network, *, profile: str = "single") -> str:
         text.kernels.add("int8")
     for name, values in network.constants.items():
         text.array("int8_t", name, values)
-    parts = [*_head(network), *_macros(text), "", *kernel_texts(text.kernels), *_plans(network, packed), *text.data, ""]
+    plans = _plans(network, packed) if any("arena" in call for call in text.calls) else []
+    parts = [*_head(network), *_macros(text), "", *kernel_texts(text.kernels), *plans, *text.data, ""]
     return "\n".join([*parts, *_predict(network, text.calls), *_reset(network)]) + "\n"
 
 

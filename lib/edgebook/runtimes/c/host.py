@@ -25,6 +25,8 @@ class Compiled:
     """A compiled network: `run` takes int8 inputs (n, size) and gives int8 outputs (n, size), from a zero state on."""
 
     run: Callable[[np.ndarray], np.ndarray]
+    n_input: int
+    n_output: int
     input: tuple[float, int]  # scale, zero point
     output: tuple[float, int]
 
@@ -49,11 +51,11 @@ def compile_source(source: str, folder: Path, *, flags: tuple[str, ...] = ("-O2"
     return library
 
 
-def load(path: Path, *, profile: str = "single") -> Compiled:
+def load(path: Path, *, profile: str = "single", flags: tuple[str, ...] = ("-O2",)) -> Compiled:
     """The network of a static int8 .tflite, compiled here. Steps of a recurrent network are items: the state is carried over."""
     network = lower(read(path))
     with tempfile.TemporaryDirectory(prefix="edgebook-c-") as folder:
-        library = ctypes.CDLL(str(compile_source(write(network, profile=profile), Path(folder))))
+        library = ctypes.CDLL(str(compile_source(write(network, profile=profile), Path(folder), flags=flags)))
 
     def run(items: np.ndarray) -> np.ndarray:
         items = np.ascontiguousarray(items, np.int8).reshape(-1, network.n_input)
@@ -64,7 +66,7 @@ def load(path: Path, *, profile: str = "single") -> Compiled:
             library.predict(_pointer(item), _pointer(output), *more)
         return outputs
 
-    return Compiled(run, network.input, network.output)
+    return Compiled(run, network.n_input, network.n_output, network.input, network.output)
 
 
 def _pointer(array: np.ndarray) -> ctypes.c_void_p:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgebook.runtimes.c.fixed_point import FULL, common_shift, multiplier, once, shifted
-from edgebook.runtimes.c.steps import Convolution, Depthwise, Elementwise, Mean, Network, Step
+from edgebook.runtimes.c.steps import Convolution, Copy, Depthwise, Elementwise, Fill, Lookup, Mean, Network, Pool, Step
 
 PROFILES = ("single", "gemmlowp")
 
@@ -42,8 +42,7 @@ def pair(scale: float) -> str:
 
 def choose(network: Network, profile: str) -> Rounding:
     """The kernels that scale and clamp, as simple as the network's numbers allow."""
-    outs = [step.out for step in network.steps if isinstance(step, Convolution | Depthwise | Elementwise | Mean)]
-    clamp = "clamp_full" if all((out.low, out.high) == (-128, 127) for out in outs) else "clamp"
+    clamp = "clamp_full" if all(_fills_int8(step) for step in network.steps) else "clamp"
     if profile == "gemmlowp":
         return Rounding(profile, (clamp, "scale_gemmlowp"), None)
     layers = [step for step in network.steps if isinstance(step, Convolution | Depthwise)]
@@ -56,6 +55,14 @@ def choose(network: Network, profile: str) -> Rounding:
     if right is None or any(largest << shifted(scale, right)[1] >= FULL for scale, largest in singles):
         return Rounding(profile, (clamp, "scale_single"), None)
     return Rounding(profile, (clamp, "high_product", "scale_fast"), right)
+
+
+def _fills_int8(step: Step) -> bool:
+    """Whether no activation limits the outputs."""
+    if isinstance(step, Lookup | Copy | Fill):
+        return True
+    limits = step if isinstance(step, Pool) else step.out
+    return (limits.low, limits.high) == (-128, 127)
 
 
 def _largest_sums(step: Convolution | Depthwise) -> np.ndarray:

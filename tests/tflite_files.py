@@ -1,4 +1,4 @@
-"""A .tflite of one operator, written by hand: what the generated C is compared with LiteRT on."""
+"""A .tflite written by hand, of one operator or a few: what the generated C is compared with LiteRT on."""
 
 from __future__ import annotations
 
