@@ -115,11 +115,25 @@ def test_pool(tmp_path, name, h, w, c, kh, kw, s, zero, seed, padding, act):
 @given(h=SIZE, w=SIZE, c=CHANNELS, zero=ZERO, low=ZERO, ratio=st.sampled_from([0.2, 0.5, 1.7]), keep=st.booleans(), seed=SEED)
 @examples(20)
 def test_mean_over_height_and_width(tmp_path, h, w, c, zero, low, ratio, keep, seed):
-    scale_out = 0.02 * ratio / np.sqrt(h * w)
+    data = reduction("MEAN", h, w, c, zero, low, 0.02 * ratio / np.sqrt(h * w), keep)
+    assert_equal(data, tmp_path, np.random.default_rng(seed))
+
+
+@given(h=SIZE, w=SIZE, c=CHANNELS, zero=ZERO, low=ZERO, ratio=st.sampled_from([0.2, 0.5, 1.7]), keep=st.booleans(), seed=SEED)
+@examples(10)
+def test_sum_over_height_and_width(tmp_path, h, w, c, zero, low, ratio, keep, seed):
+    """Against XNNPACK: LiteRT's reference kernel gives -1 for negative sums and does not clip (seen in 2.3)."""
+    path = tmp_path / "sum.tflite"
+    path.write_bytes(reduction("SUM", h, w, c, zero, low, 0.02 * ratio * np.sqrt(h * w), keep))
+    compiled = host.load(path, flags=("-O0",))
+    items = random_items(np.random.default_rng(seed), 4, compiled.n_input)
+    assert np.abs(compiled.run(items).astype(int) - litert(path, items)).max() <= 1
+
+
+def reduction(name, h, w, c, zero, low, scale_out, keep):
     out = (1, 1, 1, c) if keep else (1, c)
     tensors = [activation((1, h, w, c), 0.02, zero), constant(np.array([1, 2], np.int32)), activation(out, float(scale_out), low)]
-    data = network([("MEAN", options("ReducerOptions", keepDims=keep), [0, 1], [2])], [0], [2], tensors)
-    assert_equal(data, tmp_path, np.random.default_rng(seed))
+    return network([(name, options("ReducerOptions", keepDims=keep), [0, 1], [2])], [0], [2], tensors)
 
 
 @pytest.mark.parametrize(("name", "scale_out", "zero_out"), [("LOGISTIC", 1 / 256, -128), ("TANH", 1 / 128, 0)])

@@ -33,6 +33,7 @@ QEMU = ("qemu-system-arm", "-nographic", "-monitor", "none", "-serial", "none", 
 SEMIHOSTING = ("-semihosting-config", "enable=on,target=native")
 AMPLE = {"flash_bytes": 1 << 26, "ram_bytes": 1 << 26}
 TIMEOUT_S = 120
+STACK_BYTES = 1024  # kept free beside the arena, the input and the output
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,8 @@ def _build(folder: Path, chosen: Core, core: str, sizes: dict[str, int]) -> tupl
     script = Template((files / "link.ld").read_text())
     _link(folder, script.substitute(vars(chosen) | AMPLE), chosen)
     flash, ram = _section_sizes(folder)
-    for name, needed, offered in (("flash", flash, chosen.flash_bytes), ("RAM", ram, chosen.ram_bytes)):
+    with_caller = ram + sizes["INPUT_SIZE"] + sizes["OUTPUT_SIZE"] + sizes["STATE_SIZE"] + STACK_BYTES
+    for name, needed, offered in (("flash", flash, chosen.flash_bytes), ("RAM", with_caller, chosen.ram_bytes)):
         if needed > offered:
             raise Unsupported(f"{core}: {needed:,} bytes of {name} are needed, {needed - offered:,} more than its {offered:,}")
     _link(folder, script.substitute(vars(chosen)), chosen)

@@ -86,6 +86,7 @@ OPERATORS: dict[str, Callable[[Draft, Operator], None]] = {
     "SLICE": layout.take_slice,
     "SQUEEZE": layout.reshape,
     "SUB": layers.elementwise,
+    "SUM": partial(layers.mean, divides=False),
     "TRANSPOSE": layout.transpose,
     **{name: layers.lookup for name in FUNCTIONS},
 }

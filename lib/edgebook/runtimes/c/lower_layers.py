@@ -107,15 +107,25 @@ def pool(draft: Draft, operator: Operator, kind: str) -> None:
     draft.steps.append(Pool(kind, draft.source(operator), draft.target(operator), window, out.low, out.high))
 
 
-def mean(draft: Draft, operator: Operator) -> None:
+def mean(draft: Draft, operator: Operator, *, divides: bool = True) -> None:
     source = draft.tensor(operator)
     axes = sorted({int(axis) % len(source.shape) for axis in draft.tensor(operator, 1).data.ravel()})
     if not axes or any(size > 1 for size in (source.shape[a] for a in range(axes[0], axes[-1]) if a not in axes)):
-        raise Unsupported(f"c has no MEAN over axes {axes} of {source.shape}; litert runs it")
+        raise Unsupported(f"c has no {operator.name} over axes {axes} of {source.shape}; litert runs it")
     outer, inner = int(np.prod(source.shape[: axes[0]])), int(np.prod(source.shape[axes[-1] + 1 :]))
     count = source.size // (outer * inner)
     places = draft.source(operator), draft.target(operator)
-    draft.steps.append(Mean(*places, outer, count, inner, *quantization(source), quantized(operator, draft.result(operator))))
+    draft.steps.append(
+        Mean(
+            *places,
+            outer,
+            count,
+            inner,
+            count if divides else 1,
+            *quantization(source),
+            quantized(operator, draft.result(operator)),
+        )
+    )
 
 
 def lookup(draft: Draft, operator: Operator) -> None:

@@ -74,7 +74,7 @@ def _largest_sums(step: Convolution | Depthwise) -> np.ndarray:
 def single_factor(step: Step) -> tuple[float, int] | None:
     """The one real factor of a mean or a product and how large its sum can be; None for other steps."""
     if isinstance(step, Mean):
-        return step.scale_in / step.out.scale / step.count, step.count << 8
+        return step.scale_in / step.out.scale / step.divisor, step.count << 8
     if isinstance(step, Elementwise) and step.kind == "MUL":
         return step.scale_first * step.scale_second / step.out.scale, 1 << 16
     return None

@@ -104,13 +104,14 @@ class Pool:
 
 @dataclass(frozen=True)
 class Mean:
-    """The mean over the middle axis of (outer, count, inner)."""
+    """The sum over the middle axis of (outer, count, inner), divided by `divisor`: count for a mean, 1 for a sum."""
 
     source: Place
     target: Place
     outer: int
     count: int
     inner: int
+    divisor: int
     scale_in: float
     zero_in: int
     out: Quantized

@@ -111,7 +111,7 @@ def pool(text: Text, step: Pool, index: int) -> None:
 def mean(text: Text, step: Mean, index: int) -> None:
     scale, left = text.rounding.factor(single_factor(step)[0])
     if text.rounding.profile == "gemmlowp":
-        m, right = mean_multiplier(step.scale_in / step.out.scale, step.count)
+        m, right = mean_multiplier(step.scale_in / step.out.scale, step.divisor)
         scale = f"{{{m}, {right}}}"
     values = scale, step.outer, step.count, step.inner, -step.count * step.zero_in, left, _limits(step.out)
     text.kernels.add("mean")
