@@ -6,8 +6,9 @@ import subprocess
 import numpy as np
 import pytest
 import torch
-
 from c_networks import litert
+from tflite_files import activation, network, options
+
 from edgebook import runtimes
 from edgebook.compress.stream import stream
 from edgebook.errors import BadInput, Unsupported
@@ -18,7 +19,6 @@ from edgebook.runtimes.c.graph import read
 from edgebook.runtimes.c.lower import lower
 from edgebook.runtimes.streaming import to_stored
 from edgebook.train import seed_all, train
-from tflite_files import activation, network, options
 
 pytestmark = pytest.mark.skipif(bool(host.missing()), reason=str(host.missing()))
 
