@@ -33,8 +33,8 @@ class Plan:
 def plan(steps: tuple[Step, ...], sizes: dict[int, int], scratch: list[int], *, overlap: int) -> Plan:
     """A plan for the tensors' buffers (`sizes` in bytes) and for the working memory of every step (`scratch`).
 
-    overlap: so many pixels are read again by the last block of a convolution. Tries several orders of placing and takes the
-    smallest arena.
+    overlap: the pixels that the last block of a convolution may read again; a block has one more. Several orders of placing
+    are tried, the smallest arena is taken.
     """
     buffers, lags = _buffers(steps, sizes, scratch), _lags(steps, overlap)
     return min((_place(order, lags) for order in _orders(buffers)), key=lambda p: p.size)
@@ -82,7 +82,8 @@ def _lags(steps: tuple[Step, ...], overlap: int) -> dict[tuple[str, str], tuple[
 def _lag(step: Step, source: Place, overlap: int) -> int | None:
     """How many bytes before its input a step's output has to begin, so that it never writes over what it still reads."""
     if isinstance(step, Convolution) and not step.dense:
-        return _window_lag(step.window, len(step.weights), ahead=1 - overlap)
+        whole = step.window.out_height * step.window.out_width % (overlap + 1) == 0  # no block overlaps another
+        return _window_lag(step.window, len(step.weights), ahead=1 if whole else 1 - overlap)
     if isinstance(step, Depthwise) and step.weights.shape[1] == step.window.channels and step.window.channels % 4 == 0:
         return _window_lag(step.window, step.window.channels, ahead=1)
     if isinstance(step, Pool):
