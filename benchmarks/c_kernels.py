@@ -153,7 +153,7 @@ def ladder(task: Task) -> None:
         for seed in range(3):
             seed_all(seed)
             net = build_model("conv1d", task.input_shape, task.n_outputs, widths=widths)
-            net = train(net, task, seed=seed, **RECIPE)
+            net = train(net, task, seed=seed, **{**RECIPE, "epochs": 80 if bits == 8 else 60})  # as long as the others in all
             if bits < 8:
                 net = finetune_levels(net, task, bits=bits, levels="kmeans", seed=seed, **{**RECIPE, "epochs": 20, "lr": 0.003})
             with tempfile.TemporaryDirectory() as name:

@@ -1,5 +1,7 @@
 """Emulated Cortex-M: the same bytes as this machine, counts that repeat, clear reasons where a core has no room."""
 
+import subprocess
+
 import numpy as np
 import pytest
 from c_networks import PADDINGS, out_size, random_items, weighted
@@ -9,7 +11,7 @@ from edgebook import runtimes
 from edgebook.boards import emulated
 from edgebook.errors import BadInput, Unsupported
 from edgebook.runtimes import Quant
-from edgebook.runtimes.c import sub_8_bit
+from edgebook.runtimes.c import generate, host, sub_8_bit
 from edgebook.runtimes.c.graph import read
 from edgebook.runtimes.c.lower import lower
 
@@ -83,6 +85,19 @@ def test_random_layers_give_this_machines_bytes(kind, n_values, tmp_path, monkey
     for core in KERNELS:
         path = layer_file(tmp_path, rng, kind, n_values)
         emulated.measure(path, random_items(rng, 2, lower(read(path)).n_input), core=core)  # raises where a byte differs
+
+
+@needs_tools
+@pytest.mark.parametrize("flags", ["-O0", "-Os", "-O3", "-O2 -fno-omit-frame-pointer -DPLAIN_C"])
+def test_other_options_compile_without_a_warning(flags, tmp_path, monkeypatch):
+    monkeypatch.setattr(sub_8_bit, "CODE_BYTES", -(10**9))
+    for kind, n_values in (("convolution", 0), ("convolution", 2), ("3x3", 4), ("depthwise", 0), ("dense", 16)):
+        path = layer_file(tmp_path, np.random.default_rng(0), kind, n_values)
+        (tmp_path / "model.c").write_text(generate.source(path))
+        for core in KERNELS:
+            command = [*emulated.GCC, *emulated.CORES[core].flags, *host.WARNINGS, *flags.split(), "-c", "model.c"]
+            ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+            assert not ended.stderr, f"{core}, {kind}, {n_values} values"
 
 
 @needs_tools

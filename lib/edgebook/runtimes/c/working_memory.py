@@ -89,6 +89,6 @@ def padded_row(n_taps: int, packed: Packed | None) -> int:
 TABLE_BYTES = {4: 1024, 2: 64, 1: 16}
 PROCESSORS: dict[str, Callable[[Step, Packed | None], int]] = {
     "#if defined(DSP)": int16_pairs,
-    "#elif defined(__ARM_ARCH_6M__)": partial(int8_patches, block=2),
+    "#elif defined(THUMB1)": partial(int8_patches, block=2),
     "#else": partial(int8_patches, block=4),
 }

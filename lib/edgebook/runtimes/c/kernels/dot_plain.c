@@ -5,7 +5,7 @@ typedef int8_t patch_t;
 #define PATCHES(scratch) (scratch)
 #define single(patch, taps, scratch) ((void)(scratch), (patch))
 
-#if defined(__ARM_ARCH_6M__)
+#if defined(THUMB1)
 #define BLOCK 2
 
 #define ONE_TAP(more)                                                                                                         \

@@ -11,7 +11,7 @@ static inline int32_t offset(int zero_out)
 static inline int8_t requantize(int32_t x, scale_t scale, int32_t offset, int low, int high)
 {
     x = high_product(x, scale) + offset;
-#if defined(__ARM_FEATURE_SAT) && defined(FULL_RANGE)
+#if defined(__ARM_FEATURE_SAT) && defined(FULL_RANGE) && !defined(PLAIN_C)
     (void)low, (void)high;
     __asm__("ssat %0, #8, %1, asr %2" : "=r"(x) : "r"(x), "I"(RIGHT));
     return (int8_t)x;
