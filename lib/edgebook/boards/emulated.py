@@ -65,7 +65,15 @@ def missing() -> str | None:
     absent = [
         f"{tool} is not installed (Debian package {package})" for tool, package in PACKAGES.items() if not shutil.which(tool)
     ]
+    if not absent and not _has_newlib():
+        absent = ["newlib is not installed (Debian package libnewlib-arm-none-eabi)"]
     return "; ".join(absent) or None
+
+
+def _has_newlib() -> bool:
+    """Whether the compiler finds a C library for Arm: it answers with a path where it does."""
+    asked = subprocess.run(["arm-none-eabi-gcc", "-print-file-name=libc.a"], capture_output=True, text=True)
+    return Path(asked.stdout.strip()).is_absolute()
 
 
 def measure(path: Path, items: np.ndarray, *, core: str, profile: str = "single", n_steps: int = 1) -> Measured:
@@ -73,7 +81,7 @@ def measure(path: Path, items: np.ndarray, *, core: str, profile: str = "single"
     state begins anew every `n_steps`.
 
     Raises Unsupported when the tools are absent or the core has too little flash or RAM, by how many bytes; RuntimeError when
-    an output differs from this machine's.
+    an output differs from this machine's, or the compiler or the emulator fails.
     """
     if reason := missing():
         raise Unsupported(f"{core}: {reason}")
@@ -135,8 +143,8 @@ def _link(folder: Path, script: str, chosen: Core) -> None:
 def _run(folder: Path, command: list[str]) -> str:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if "error" in line or "overflowed" in line] or done.stderr.splitlines()
-        raise Unsupported(f"{command[0]}: {lines[0][:300] if lines else 'failed without a message'}")
+        lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
+        raise RuntimeError(f"{command[0]}: {lines[0][:300] if lines else 'failed without a message'}")
     return done.stdout
 
 

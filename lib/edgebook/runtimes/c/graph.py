@@ -57,9 +57,9 @@ def read(path: Path) -> Graph:
     Raises BadInput for a file that is no .tflite or has several inputs that nothing explains, Unsupported for another
     precision.
     """
-    path = Path(path)
     from ai_edge_litert import schema_py_generated as schema
 
+    path = Path(path)
     data = path.read_bytes()
     if data[4:8] != b"TFL3":
         raise BadInput(f"{path}: is not a .tflite file")
@@ -124,9 +124,8 @@ def _ends(inputs: list[int], outputs: list[int], path: Path) -> tuple[int, int, 
         states = tuple((inputs[state["input"]], outputs[state["output"]]) for state in notes["states"])
         return inputs[notes["x"]], outputs[notes["y"]], states
     if len(inputs) != 1 or len(outputs) != 1:
-        raise BadInput(
-            f"{path}: has {len(inputs)} inputs and {len(outputs)} outputs; allowed: one of each, or {beside.name} with states"
-        )
+        given = f"{len(inputs)} inputs and {len(outputs)} outputs"
+        raise BadInput(f"{path}: has {given}; allowed: one of each, or {beside.name} with states")
     return inputs[0], outputs[0], ()
 
 
@@ -140,9 +139,8 @@ def _check_precision(graph: Graph) -> None:
                 raise Unsupported(f"c runs static int8 files, {operator.name} here is {precision}; litert runs it")
         weights = graph.tensors[operator.inputs[1]] if operator.name in WEIGHTED else None
         if weights and (weights.data is None or weights.dtype not in ("INT8", "INT4")):
-            raise Unsupported(
-                f"c has only constant int8 or int4 weights, {operator.name} here has {weights.dtype}; litert runs it"
-            )
+            given = f"{operator.name} here has {weights.dtype}"
+            raise Unsupported(f"c has only constant int8 or int4 weights, {given}; litert runs it")
 
 
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")

@@ -48,6 +48,7 @@ def _weights(draft: Draft, operator: Operator, flat: np.ndarray) -> dict:
 
 
 def convolution(draft: Draft, operator: Operator) -> None:
+    """CONV_2D without groups and dilation."""
     weights = draft.tensor(operator, 1).data  # (out, height, width, in)
     window = _window(draft, operator, weights.shape[1:3])
     if weights.shape[3] != window.channels:
@@ -57,17 +58,19 @@ def convolution(draft: Draft, operator: Operator) -> None:
 
 
 def depthwise(draft: Draft, operator: Operator) -> None:
+    """DEPTHWISE_CONV_2D; over one channel it is a convolution, since every output channel reads the same patch."""
     weights = draft.tensor(operator, 1).data  # (1, height, width, out)
     window = _window(draft, operator, weights.shape[1:3])
     flat = weights.reshape(-1, weights.shape[3])
     shared = _weights(draft, operator, flat.T)
-    if window.channels == 1:  # a stem over one channel: every output channel reads the same patch
+    if window.channels == 1:
         draft.steps.append(Convolution(window=window, weights=np.ascontiguousarray(flat.T), **shared))
     else:
         draft.steps.append(Depthwise(window=window, weights=flat, **shared))
 
 
 def dense(draft: Draft, operator: Operator) -> None:
+    """FULLY_CONNECTED over one row or several; a folded TRANSPOSE moves into the columns of the weights."""
     if operator.options.get("weightsFormat", 0) != 0:
         raise Unsupported("c has no shuffled weights in FULLY_CONNECTED; litert runs it")
     flat, number = draft.tensor(operator, 1).data, operator.inputs[0]
@@ -81,6 +84,7 @@ def dense(draft: Draft, operator: Operator) -> None:
 
 
 def elementwise(draft: Draft, operator: Operator) -> None:
+    """ADD, SUB and MUL of equal shapes, or where the second input is repeated as a whole."""
     first, second, target = 0, 1, draft.result(operator)
     if draft.tensor(operator, 0).size < draft.tensor(operator, 1).size and operator.name != "SUB":
         first, second = 1, 0
@@ -94,13 +98,13 @@ def elementwise(draft: Draft, operator: Operator) -> None:
 
 def _repeats(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
     """Whether broadcasting `shape` to `whole` is the same values again and again."""
-    inner = [size for size in shape]
-    while inner and inner[0] == 1:
-        inner.pop(0)
-    return not inner or tuple(inner) == whole[len(whole) - len(inner) :]
+    first = next((axis for axis, size in enumerate(shape) if size > 1), len(shape))
+    inner = shape[first:]
+    return whole[len(whole) - len(inner) :] == inner
 
 
-def pool(draft: Draft, operator: Operator, kind: str) -> None:
+def pool(draft: Draft, operator: Operator, *, kind: str) -> None:
+    """MAX_POOL_2D and AVERAGE_POOL_2D."""
     kernel = operator.options["filterHeight"], operator.options["filterWidth"]
     out = quantized(operator, draft.result(operator))
     window = _window(draft, operator, kernel)
@@ -108,26 +112,19 @@ def pool(draft: Draft, operator: Operator, kind: str) -> None:
 
 
 def mean(draft: Draft, operator: Operator, *, divides: bool = True) -> None:
+    """MEAN, or SUM where it does not divide, over axes that follow one another."""
     source = draft.tensor(operator)
     axes = sorted({int(axis) % len(source.shape) for axis in draft.tensor(operator, 1).data.ravel()})
     if not axes or any(size > 1 for size in (source.shape[a] for a in range(axes[0], axes[-1]) if a not in axes)):
         raise Unsupported(f"c has no {operator.name} over axes {axes} of {source.shape}; litert runs it")
     outer, inner = int(np.prod(source.shape[: axes[0]])), int(np.prod(source.shape[axes[-1] + 1 :]))
     count = source.size // (outer * inner)
-    places = draft.source(operator), draft.target(operator)
-    draft.steps.append(
-        Mean(
-            *places,
-            outer,
-            count,
-            inner,
-            count if divides else 1,
-            *quantization(source),
-            quantized(operator, draft.result(operator)),
-        )
-    )
+    divisor = count if divides else 1
+    places, out = (draft.source(operator), draft.target(operator)), quantized(operator, draft.result(operator))
+    draft.steps.append(Mean(*places, outer, count, inner, divisor, *quantization(source), out))
 
 
 def lookup(draft: Draft, operator: Operator) -> None:
+    """An operator of one int8 as a table of 256."""
     values = table(operator.name, draft.tensor(operator), draft.result(operator))
     draft.steps.append(Lookup(draft.source(operator), draft.target(operator), draft.tensor(operator).size, values))

@@ -13,6 +13,7 @@ from edgebook.runtimes.c.steps import Copy, Fill, Place
 
 
 def line(source: Place, target: Place, n: int) -> Copy:
+    """A copy of n bytes that lie together on both sides."""
     return Copy(source, target, (1, 1, 1, n), (0, 0, 0, 1), (0, 0, 0, 1))
 
 
@@ -27,7 +28,7 @@ def pad(draft: Draft, operator: Operator) -> None:
     """Left to the convolutions behind it where it can be; else a filled buffer and a copy into it."""
     source, target, amounts = draft.tensor(operator), draft.result(operator), draft.tensor(operator, 1).data.reshape(-1, 2)
     readers = users(draft.graph, operator.outputs[0])
-    spatial = len(source.shape) == 4 and not amounts[[0, 3]].any()
+    spatial = len(source.shape) == 4 and not amounts[[0, 3]].any() and operator.outputs[0] != draft.graph.output
     if spatial and readers and all("CONV" in reader.name and reader.options["padding"] == "VALID" for reader in readers):
         draft.places[operator.outputs[0]] = draft.source(operator)
         draft.padding[operator.outputs[0]] = source, amounts[:, 0]
@@ -71,6 +72,7 @@ def take_slice(draft: Draft, operator: Operator) -> None:
 
 
 def concatenation(draft: Draft, operator: Operator) -> None:
+    """One copy per input."""
     target, axis, start = draft.result(operator), operator.options["axis"], 0
     place = draft.target(operator)
     for index in range(len(operator.inputs)):

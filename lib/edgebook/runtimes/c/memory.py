@@ -41,10 +41,12 @@ def plan(steps: tuple[Step, ...], sizes: dict[int, int], scratch: list[int], *, 
 
 
 def tensor_name(number: int) -> str:
+    """A tensor's buffer in the plan."""
     return f"T{number}"
 
 
 def scratch_name(step: int) -> str:
+    """A step's working memory in the plan."""
     return f"S{step}"
 
 
@@ -94,17 +96,16 @@ def _lag(step: Step, source: Place, overlap: int) -> int | None:
 
 
 def _window_lag(window: Window, out_channels: int, *, ahead: int) -> int:
-    """Pixels are written one after the other; when pixel p has been written, the input of
-    pixel p + ahead and of those behind it may still be read."""
+    """Pixels are written in order; when pixel p has been written, the inputs of pixel p + ahead and later are still read."""
     rows = np.maximum(np.arange(window.out_height) * window.stride_height - window.pad_top, 0)
     columns = np.maximum(np.arange(window.out_width) * window.stride_width - window.pad_left, 0)
     starts = (rows[:, None] * window.width + columns).ravel() * window.channels
     still_read = np.minimum.accumulate(starts[::-1])[::-1]
     pixels = np.arange(len(starts))
-    next_read = pixels + ahead
-    return int(
-        max((p + 1) * out_channels - still_read[max(n, 0)] for p, n in zip(pixels, next_read, strict=True) if n < len(pixels))
-    )
+    pixels = pixels[pixels + ahead < len(starts)]
+    if not len(pixels):  # one pixel: all is read before it is written
+        return -window.height * window.width * window.channels
+    return int(((pixels + 1) * out_channels - still_read[np.maximum(pixels + ahead, 0)]).max())
 
 
 def _orders(buffers: list[Buffer]) -> Iterable[list[Buffer]]:
@@ -137,6 +138,7 @@ def _place(buffers: list[Buffer], lags: dict[tuple[str, str], tuple[int, int]]) 
 
 
 def _agree(a: Buffer, at_a: int, b: Buffer, at_b: int, lags: dict[tuple[str, str], tuple[int, int]]) -> bool:
+    """Whether two buffers that live together may lie so: apart, or one a step's output that follows its reading."""
     if at_a + a.size <= at_b or at_b + b.size <= at_a:
         return True
     for out, at_out, source, at_source in ((a, at_a, b, at_b), (b, at_b, a, at_a)):
