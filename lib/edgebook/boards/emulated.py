@@ -6,10 +6,11 @@ import re
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import resources
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import numpy as np
 
@@ -58,6 +59,11 @@ class Measured:
     stack_bytes: int  # the deepest stack of one call
     instructions: float  # per call, mean over the items
     outputs: np.ndarray
+
+
+def columns(measured: Measured) -> dict[str, Any]:
+    """What a row says of it."""
+    return {field.name: getattr(measured, field.name) for field in fields(measured) if field.name != "outputs"}
 
 
 def missing() -> str | None:

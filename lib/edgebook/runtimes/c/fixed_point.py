@@ -41,7 +41,12 @@ def common_shift(scales: np.ndarray, largest: np.ndarray) -> int | None:
 def shifted(scale: float, right: int) -> tuple[int, int]:
     """(m, left) with scale = m * 2^left / 2^(32 + right), m below 2^31: one scale where the network's shift is too large."""
     left = max(0, math.frexp(scale)[1] + 1 + right)
-    return round(scale * 2.0 ** (32 + right - left)), left
+    return fixed(scale, right - left), left
+
+
+def fixed(scale: float, right: int) -> int:
+    """m of scale = m / 2^(32 + right), at most 2^31 - 1."""
+    return min(round(scale * 2.0 ** (32 + right)), FULL - 1)
 
 
 def once(scales: np.ndarray) -> np.ndarray:

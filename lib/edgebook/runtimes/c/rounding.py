@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgebook.runtimes.c.fixed_point import FULL, common_shift, multiplier, once, shifted
+from edgebook.runtimes.c.fixed_point import FULL, common_shift, fixed, multiplier, once, shifted
 from edgebook.runtimes.c.steps import Convolution, Copy, Depthwise, Elementwise, Fill, Lookup, Mean, Network, Pool, Step
 
 PROFILES = ("single", "gemmlowp")
@@ -24,7 +24,7 @@ class Rounding:
         """The initializers of scale_t for a layer's factors, one where all are equal."""
         if self.right is None:
             return [pair(float(scale)) for scale in once(scales)]
-        return [str(round(float(scale) * 2.0 ** (32 + self.right))) for scale in once(scales)]
+        return [str(fixed(float(scale), self.right)) for scale in once(scales)]
 
     def factor(self, scale: float) -> tuple[str, int]:
         """The initializer of one scale_t, and how far the sum is shifted to the left before."""
