@@ -1,15 +1,16 @@
-# make report [PRESET=quick|standard|smoke|full]   make test   make lab   make lint
+# make report [PRESET=quick|standard|smoke|full]   make test   make lab   make lint   make mutate   make lock
 PRESET ?= quick
 PYTHON ?= python3.11
+PYTEST ?=
 BIN := .venv/bin
 
-.PHONY: report test lab lint lock
+.PHONY: report test lab lint mutate lock
 
 report: .venv/ready
 	$(BIN)/edgebook run params/$(PRESET).yaml
 
 test: .venv/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST)
 
 lab: .venv/ready
 	$(BIN)/jupyter lab notebooks
@@ -17,19 +18,30 @@ lab: .venv/ready
 lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
-# the lock file first and whole: installed in two steps pip finds versions that do not go together
+# which changes of an operator or a number in the metrics, the choice and the aggregation does no test notice? docs/mutation.md
+mutate: .venv/ready
+	rm -rf .mutate && mkdir .mutate
+	cp -R lib .mutate/src && cp -R tests notebooks params devices.yaml pyproject.toml .mutate
+	cd .mutate && ../$(BIN)/mutmut run
+	cd .mutate && ../$(BIN)/mutmut results
+
+# pip chooses the PyTorch build that suits the machine, uv installs the rest several times faster; both from the lock file,
+# whole: chosen in two steps, versions do not go together
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-compile --constraint requirements.lock torch uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m pip check
 	touch $@
 
-# after a change of pyproject.toml: one resolution for Python 3.11 to 3.13 on every platform; the CUDA packages are
-# left out, since a PyTorch build that needs them asks for them itself
+# after a change of pyproject.toml: one resolution for Python 3.11 to 3.13 on every platform, which keeps the versions of
+# the present lock where it can (make lock UPGRADE=--upgrade renews all). The CUDA packages are left out: a PyTorch build
+# that needs them asks for them itself
 lock: .venv/ready
-	$(PYTHON) -m venv .venv/uv && .venv/uv/bin/pip install --quiet uv
-	.venv/uv/bin/uv pip compile --universal --python-version 3.11 --no-annotate --no-header --extra dev \
+	cp requirements.lock requirements.all
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --all-extras --group dev $(UPGRADE) \
 	  --constraint constraints.txt pyproject.toml --output-file requirements.all
 	grep -vE '^(nvidia-|cuda-|triton)' requirements.all > requirements.lock && rm requirements.all

@@ -23,20 +23,25 @@ import torch
 from coverage import percent, table
 from torch import nn
 
-from edgebook import lock, runtimes, stats
-from edgebook.measure import figures, machine
+from edgebook import lock
+from edgebook.measure import machine
+from edgebook.measure.latency import latency_columns, speed_columns
 from edgebook.measure.session import Measured, measure_files
+from edgebook.metrics.intervals import paired_difference
+from edgebook.metrics.verdicts import CANNOT_TELL, SCORE_WORDS, verdict
 from edgebook.models import build_model
-from edgebook.runtimes import Artifact, Quant
-from edgebook.runtimes.files import calibration_items
+from edgebook.runtimes.base import Artifact, Quant
+from edgebook.runtimes.base import runtime as record_of
+from edgebook.runtimes.calibration import calibration_items
 from edgebook.runtimes.quiet import quiet
-from edgebook.store import cached
-from edgebook.tasks import Task, load_task
-from edgebook.train import seed_all, train
+from edgebook.tasks import load_task
+from edgebook.tasks.task import Task
+from edgebook.training.loop import seed_all, train
+from edgebook.training.recipe import Recipe
+from edgebook.training.store import cached
 
-KINDS = [(runtime, precision) for runtime in ("onnx", "litert") for precision in ("fp32", "int8-static")]
-RECIPE = {"epochs": 4, "lr": 0.01, "batch_size": 128, "optimizer": "adam", "weight_decay": 0.0, "label_smoothing": 0.0,
-          "augment": False, "dtype": "float32", "device": "cpu", "seed": 0}  # fmt: skip
+FORMATS = [(runtime, precision) for runtime in ("onnx", "litert") for precision in ("fp32", "int8-static")]
+RECIPE = Recipe(epochs=4, device="cpu")
 
 FINER = """
 import time
@@ -64,83 +69,81 @@ class Slower(nn.Module):
 
 def export(net: nn.Module, task: Task, folder: Path, runtime: str, precision: str, extra: int) -> Artifact:
     """One file, not from the store: `Slower` is no model of the project."""
-    module = runtimes.runtime(runtime)
-    path = folder / f"{runtime}-{precision}-{extra}{module.EXTENSION}"
+    record = record_of(runtime)
+    side, path = record.side("export"), folder / f"{runtime}-{precision}-{extra}{record.extension}"
     floating = path if precision == "fp32" else path.with_stem(path.stem + "-float")
     with quiet():
-        module.convert(Slower(net, extra).eval().requires_grad_(False), task.x_train[:1], floating)
+        side.convert(Slower(net, extra).eval().requires_grad_(False), task.x_train[:1], floating)
         if precision != "fp32":
-            module.quantize(floating, path, Quant(precision=precision), calibration_items(task, Quant(n_calibration=64)))
+            quant = Quant(precision, n_calibration=64)
+            side.quantize(floating, path, quant, calibration_items(task, quant))
     return Artifact(path, runtime, precision)
 
 
 def slower_by(net: nn.Module, task: Task, folder: Path, base: Artifact, share: float = 0.05) -> Artifact:
     """The file whose latency is nearest to `share` more than the base's."""
     tried = [export(net, task, folder, base.runtime, base.precision, extra) for extra in (1, 2, 3, 4)]
-    found = measure_files([base, *tried], {}, seconds=1.0)
-    excess = [1 / figures.speed(one, found[0])["speedup"] - 1 for one in found[1:]]
+    measured_base, *measured = measure_files([base, *tried], {}, seconds=1.0)
+    excess = [1 / speed_columns(result, measured_base)["speedup"] - 1 for result in measured]
     return tried[int(np.argmin(np.abs(np.array(excess) - share)))]
 
 
 def copies(base: Artifact, slow: Artifact, n: int, seconds: float) -> tuple[list[Measured], list[Measured]]:
     """n processes of each of two files, in one session."""
-    found = measure_files([base] * n + [slow] * n, {}, seconds=seconds)
-    return found[:n], found[n:]
+    results = measure_files([base] * n + [slow] * n, {}, seconds=seconds)
+    return results[:n], results[n:]
 
 
-def words(pairs) -> Counter:
-    return Counter(figures.speed(one, base)["speed_verdict"] for base, one in pairs)
+def verdicts(pairs) -> Counter:
+    return Counter(speed_columns(result, base)["speed_verdict"] for base, result in pairs)
 
 
 def latency_lines(pairs: list[tuple[Artifact, Artifact]], n: int, seconds: float, long_s: float):
     """Lines: the file, A/A called different, the truth, how often the slow file is called slower, widths, quiet blocks."""
     for base, slow in pairs:
         a, b = copies(base, slow, n, seconds)
-        same = words([*itertools.combinations(a, 2), *itertools.combinations(b, 2)])
-        known = words(itertools.product(a, b))
-        truth = figures.speed(*reversed(measure_files([base, slow], {}, seconds=long_s)))
-        ends = [figures.speed(two, one) for one, two in itertools.product(a, b)]
+        same = verdicts([*itertools.combinations(a, 2), *itertools.combinations(b, 2)])
+        slower = verdicts(itertools.product(a, b))
+        truth = speed_columns(*reversed(measure_files([base, slow], {}, seconds=long_s)))
+        ends = [speed_columns(result, base_result) for base_result, result in itertools.product(a, b)]
         half = np.median([(e["speedup_hi"] - e["speedup_lo"]) / 2 for e in ends])
-        medians = np.array([figures.latency(one)["latency_ms_p50"] for one in a])
+        medians = np.array([latency_columns(result)["latency_ms_p50"] for result in a])
         more = [100 / truth[key] - 100 for key in ("speedup", "speedup_hi", "speedup_lo")]
         yield [
             f"{base.runtime} {base.precision}", f"{1e3 * np.median(medians):.1f}", same.total(),
             percent((same["slower"] + same["faster"]) / same.total()), percent(same["same"] / same.total()),
-            f"{more[0]:.1f} ({more[1]:.1f} to {more[2]:.1f})", percent(known["slower"] / known.total()),
+            f"{more[0]:.1f} ({more[1]:.1f} to {more[2]:.1f})", percent(slower["slower"] / slower.total()),
             f"{100 * half:.2f}", f"{100 * medians.std() / medians.mean():.2f}",
-            percent(1 - np.mean([figures.latency(one)["extra"]["disturbed"] for one in a + b])),
+            percent(1 - np.mean([latency_columns(result)["extra"]["disturbed"] for result in a + b])),
         ]  # fmt: skip
 
 
 def repeat_lines(files: list[Artifact], seconds: float):
     """Lines: the medians of two sessions and their difference; the runtime's own benchmark where it ships one."""
-    first, again = ([figures.latency(one)["latency_ms_p50"] for one in measure_files(files, {}, seconds=seconds)] for _ in "ab")
-    for file, one, two in zip(files, first, again):
-        own = own_benchmark(file)
-        difference = "not shipped" if own is None else f"{1e3 * own:.1f} ({100 * (own / one - 1):+.1f} %)"
-        yield [
-            f"{file.runtime} {file.precision}",
-            f"{1e3 * one:.1f}",
-            f"{1e3 * two:.1f}",
-            f"{100 * (two / one - 1):+.1f}",
-            difference,
-        ]
+    first, again = (
+        [latency_columns(result)["latency_ms_p50"] for result in measure_files(files, {}, seconds=seconds)] for _ in range(2)
+    )
+    for file, ms, ms_again in zip(files, first, again):
+        shipped = runtime_benchmark(file)
+        difference = "not shipped" if shipped is None else f"{1e3 * shipped:.1f} ({100 * (shipped / ms - 1):+.1f} %)"
+        drift = f"{100 * (ms_again / ms - 1):+.1f}"
+        yield [f"{file.runtime} {file.precision}", f"{1e3 * ms:.1f}", f"{1e3 * ms_again:.1f}", drift, difference]
 
 
-def own_benchmark(file: Artifact) -> float | None:
+def runtime_benchmark(file: Artifact) -> float | None:
     """Median ms by `litert-benchmark`, the best of three runs, since it cannot tell other work; None for ONNX Runtime,
     whose wheel has no onnxruntime_perf_test."""
     if file.runtime != "litert":
         return None
-    found = []
+    medians = []
     with tempfile.TemporaryDirectory() as folder, lock.measuring("litert-benchmark"):
         for number in range(3):
             result = Path(folder) / f"{number}.json"
             options = [f"--model={file.path}", "--num_runs=20000", "--num_threads=1", f"--result_json={result}"]
             subprocess.run([sys.executable, "-c", FINER, *options], capture_output=True, check=False)
             if result.exists():
-                found.append(json.loads(result.read_text())["latency"]["median_ms"] / 1000)
-    return min(found, default=None)
+                medians.append(json.loads(result.read_text())["latency"]["median_ms"] / 1000)
+    return min(medians, default=None)
 
 
 def score_lines(outputs: np.ndarray, other: np.ndarray, labels: np.ndarray, draws: int):
@@ -154,8 +157,8 @@ def score_lines(outputs: np.ndarray, other: np.ndarray, labels: np.ndarray, draw
             swap = random.random(n) < 0.5  # which file an answer came from says nothing: no difference in truth
             one, two = np.where(swap, a[items], b[items]), np.where(swap, b[items], a[items])
             two = two & (random.random(n) >= loss / two.mean())
-            said[stats.verdict(*stats.paired_difference(two, one)[1:])] += 1
-        yield [n, f"{-100 * loss:.1f}", *(percent(said[word] / draws) for word in (*stats.SCORE_WORDS, stats.CANNOT_TELL))]
+            said[verdict(*paired_difference(two, one)[1:])] += 1
+        yield [n, f"{-100 * loss:.1f}", *(percent(said[word] / draws) for word in (*SCORE_WORDS, CANNOT_TELL))]
 
 
 def cost_lines(base: list[Artifact], task: Task, seconds: float):
@@ -166,7 +169,7 @@ def cost_lines(base: list[Artifact], task: Task, seconds: float):
     measure_files(ten, splits, seconds=seconds)
     yield [f"10 files, {seconds:g} s of timing each, validation and test scored", f"{time.perf_counter() - started:.1f}"]
     for file in base:
-        program = runtimes.runtime(file.runtime).load(file.path)
+        program = record_of(file.runtime).side("load").load(file.path)
         started = time.perf_counter()
         program.predict(splits["test"])
         yield [f"scoring {len(task.x_test):,} images, {file.runtime} {file.precision}", f"{time.perf_counter() - started:.1f}"]
@@ -175,9 +178,9 @@ def cost_lines(base: list[Artifact], task: Task, seconds: float):
 def main(n: int, seconds: float, long_s: float, draws: int) -> None:
     task = load_task("fashion_mnist")
     seed_all(0)
-    net = cached(train, build_model("resnet8", task.input_shape, task.n_outputs), task, **RECIPE)
+    net = cached(train, build_model("resnet8", task.input_shape, task.n_outputs), task, RECIPE)
     with tempfile.TemporaryDirectory() as name:
-        files = [export(net, task, Path(name), runtime, precision, 0) for runtime, precision in KINDS]
+        files = [export(net, task, Path(name), runtime, precision, 0) for runtime, precision in FORMATS]
         pairs = [(file, slower_by(net, task, Path(name), file)) for file in files]
         print(f"{json.dumps(machine.describe())}\n\n{seconds:g} s a file, one thread; figures in % where nothing else is said.")
         table(f"latency: {n} processes of each file and of a slower one, in one session",
@@ -185,9 +188,9 @@ def main(n: int, seconds: float, long_s: float, draws: int) -> None:
                "spread of processes' medians", "quiet blocks"], latency_lines(pairs, n, seconds, long_s))  # fmt: skip
         table("two sessions, us", ["file", "first", "again", "difference", "runtime's own benchmark"],
               repeat_lines(files, seconds))  # fmt: skip
-        found = measure_files(files[:2], {"test": task.x_test.numpy()}, seconds=0.1)
-        table(f"accuracy, {draws} draws of the test items", ["n", "true difference", *stats.SCORE_WORDS, stats.CANNOT_TELL],
-              score_lines(*(one.outputs["test"] for one in found), task.y_test.numpy(), draws))  # fmt: skip
+        measured = measure_files(files[:2], {"test": task.x_test.numpy()}, seconds=0.1)
+        table(f"accuracy, {draws} draws of the test items", ["n", "true difference", *SCORE_WORDS, CANNOT_TELL],
+              score_lines(*(result.outputs["test"] for result in measured), task.y_test.numpy(), draws))  # fmt: skip
         table("cost", ["what", "s"], cost_lines(files, task, 2.0))
 
 

@@ -31,24 +31,25 @@ def main() -> None:
 
 def sweep(task_name: str, n_items: int | None, n_points: int, folder: Path) -> tuple[float, float]:
     """Seconds in training steps, and seconds in all, without importing and loading data."""
-    from edgebook import runtimes
-    from edgebook.compress.prune import prune
+    from edgebook.compress.prune.channels import prune
     from edgebook.models import build_model
-    from edgebook.store import cached
+    from edgebook.runtimes.export import export
     from edgebook.tasks import load_task
-    from edgebook.train import train
+    from edgebook.training.loop import train
+    from edgebook.training.recipe import Recipe
+    from edgebook.training.store import cached
 
     task = load_task(task_name)
     if n_items:
         task = dataclasses.replace(task, x_train=task.x_train[:n_items], y_train=task.y_train[:n_items])
     net = build_model("resnet8", task.input_shape, task.n_outputs)
-    runtimes.export(net, task, folder / "warm", runtime="onnx")  # imports the exporter
+    export(net, task, folder / "warm", runtime="onnx")  # imports the exporter
     started, steps = time.perf_counter(), 0.0
     for number in range(n_points):
         cut = cached(prune, net, task, pruning_ratio=0.7 * (number + 1) / n_points, round_to=4)
-        tuned = cached(train, cut, task, epochs=2, lr=0.05, optimizer="sgd")
+        tuned = cached(train, cut, task, Recipe(epochs=2, lr=0.05, optimizer="sgd"))
         steps += sum(epoch["seconds"] for epoch in tuned.history)
-        runtimes.export(tuned, task, folder / f"point{number}", runtime="onnx")
+        export(tuned, task, folder / f"point{number}", runtime="onnx")
     return steps, time.perf_counter() - started
 
 

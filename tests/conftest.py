@@ -4,6 +4,7 @@ import os
 import tempfile
 
 import pytest
+from hypothesis import settings
 
 _home = tempfile.TemporaryDirectory(prefix="edgebook-tests-")
 os.environ |= {
@@ -12,13 +13,18 @@ os.environ |= {
     "EDGEBOOK_LOCK": f"{_home.name}/lock",
 }
 
+# neither chance nor the machine's speed decides whether a test passes
+settings.register_profile("tests", deadline=None, derandomize=True)
+settings.load_profile("tests")
+
 import torch  # noqa: E402
 
-from edgebook.lab import baseline, start  # noqa: E402
+from edgebook.experiment.notebook import baseline, start  # noqa: E402
 from edgebook.models import build_model  # noqa: E402
-from edgebook.params import notebook_defaults  # noqa: E402
+from edgebook.parameters import notebook_defaults  # noqa: E402
 from edgebook.tasks import load_task  # noqa: E402
-from edgebook.train import seed_all, train  # noqa: E402
+from edgebook.training.loop import seed_all, train  # noqa: E402
+from edgebook.training.recipe import Recipe  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -38,7 +44,7 @@ def net(mnist1d):
     """A conv1d that learned a little: far from chance, seconds to make."""
     seed_all(0)
     fresh = build_model("conv1d", mnist1d.input_shape, mnist1d.n_outputs)
-    return train(fresh, mnist1d, epochs=8, batch_size=100, lr=0.01)
+    return train(fresh, mnist1d, Recipe(epochs=8, batch_size=100, device="cpu"))
 
 
 @pytest.fixture

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgebook import stats
-from edgebook.rows import new_row, short_id
+from edgebook.metrics.intervals import wilson
+from edgebook.metrics.verdicts import speed_verdict, verdict
+from edgebook.naming import short_id
+from edgebook.rows import new_row
 
 MACHINE = {
     "cpu": "Intel Xeon @ 2.20GHz",
@@ -39,10 +41,11 @@ def example(
     base: dict[str, Any] = FLOAT,
     task: str = "mnist1d",
     model: str = "conv1d",
+    role: str | None = None,
     **values: Any,
 ) -> dict[str, Any]:
-    """An ok row whose intervals, ratios and verdicts follow from the figures given."""
-    lo, hi = stats.wilson(round(score * N_TEST), N_TEST)
+    """An ok row whose intervals, ratios and verdicts follow from the figures given; a float baseline has no verdict."""
+    lo, hi = wilson(round(score * N_TEST), N_TEST)
     delta, reach = score - base["score"], 0.003 + 0.25 * abs(score - base["score"])
     timing: dict[str, Any] = {}
     if latency is not None:
@@ -55,10 +58,20 @@ def example(
             "speedup": ratio,
             "speedup_lo": ratio * 0.98,
             "speedup_hi": ratio * 1.02,
-            "speed_verdict": stats.speed_verdict(ratio * 0.98, ratio * 1.02),
+            "speed_verdict": speed_verdict(ratio * 0.98, ratio * 1.02),
             "n_repeats": 4000,
         }
     point = short_id(label, task, model)
+    role = role or ("baseline" if family == "baseline" else "version")
+    compared: dict[str, Any] = {
+        "delta": delta,
+        "delta_lo": delta - reach,
+        "delta_hi": delta + reach,
+        "verdict": verdict(delta - reach, delta + reach),
+        "compression_ratio": base["size"] / size,
+    }
+    if family == "baseline":
+        compared, timing = {}, {name: figure for name, figure in timing.items() if not name.startswith("speed")}
     defaults = {
         "run": "example",
         "notebook": notebook,
@@ -67,6 +80,7 @@ def example(
         "point_id": point,
         "task": task,
         "model": model,
+        "role": role,
         "family": family,
         "method": method,
         "label": label,
@@ -77,12 +91,9 @@ def example(
         "score_hi": hi,
         "val_score": val,
         "n_test": N_TEST,
-        "delta": delta,
-        "delta_lo": delta - reach,
-        "delta_hi": delta + reach,
-        "verdict": stats.verdict(delta - reach, delta + reach),
+        "chance": 0.1,
+        "margin": 0.005,
         "size_bytes": size,
-        "compression_ratio": base["size"] / size,
         "runtime": runtime,
         "precision": precision,
         "device": "host",
@@ -96,7 +107,7 @@ def example(
         "started_at": "2026-11-21T10:02:11+00:00",
         "duration_s": 12.5,
     }
-    return new_row(**defaults | timing | values)
+    return new_row(**defaults | compared | timing | values)
 
 
 def wrong(label: str, status: str, error: str, **values: Any) -> dict[str, Any]:
@@ -111,6 +122,7 @@ def wrong(label: str, status: str, error: str, **values: Any) -> dict[str, Any]:
             "point_id": point,
             "task": "mnist1d",
             "model": "conv1d",
+            "role": "version",
             "family": "quantize",
             "method": "int8-static",
             "label": label,
@@ -136,6 +148,7 @@ def baselines(seed: int = 0, shift: float = 0.0) -> list[dict[str, Any]]:
             family="baseline",
             method="baseline",
             runtime=runtime,
+            role="reference" if runtime == "torch" else "baseline",
             notebook="10_baseline",
             seed=seed,
         )
@@ -155,6 +168,7 @@ def sweep() -> list[dict[str, Any]]:
             latency=0.0318 * (1 - 0.55 * ratio),
             family="prune",
             method=f"prune-{name}",
+            role="control" if name == "random" else "version",
             asked={"pruning_ratio": ratio, "importance": name},
         )
         for name, line in losses.items()
@@ -218,6 +232,7 @@ def quantized() -> list[dict[str, Any]]:
             latency=0.0150,
             family="scratch",
             method="scratch",
+            role="control",
             notebook="10_baseline",
         ),
     ]
@@ -249,7 +264,14 @@ def all_wrong() -> list[dict[str, Any]]:
             "failed",
             "RuntimeError: calibration saw <script>alert(1)</script> & NaN in “conv1”",
         ),
-        wrong("int16x8", "unsupported", "GRU: no 16x8 kernel", precision="int16x8", runtime="tflm"),
+        wrong(
+            "int16x8",
+            "unsupported",
+            "GRU: no 16x8 kernel",
+            precision="int16x8",
+            runtime="tflm",
+            extra={"unsupported": "operator"},
+        ),
         wrong("int8 on Ethos", "skipped", "no module named vela", runtime="vela"),
     ]
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from edgebook.errors import BadInput
 
 MAX_BITS = 16
+SMALLEST_SCALE = torch.finfo(torch.float32).tiny  # below it, 1 / scale overflows
 
 
 def limits(bits: int, *, symmetric: bool) -> tuple[int, int]:
@@ -32,12 +33,13 @@ def qparams(low: Tensor, high: Tensor, *, bits: int, symmetric: bool) -> tuple[T
     """scale (float32) and zero_point (int32) that span low..high and hold 0 exactly.
 
     symmetric: scale = max(|low|, |high|) / top, zero_point 0. asymmetric: scale = (high - low) / steps,
-    zero_point = smallest - low / scale. A constant zero has scale 1. Source: Jacob et al. 2018, equations 1 and 3.
+    zero_point = smallest - low / scale. A constant zero, or a range too small for float32, has scale 1.
+    Source: Jacob et al. 2018, equations 1 and 3.
     """
     bottom, top = limits(bits, symmetric=symmetric)
     low, high = low.clamp(max=0.0), high.clamp(min=0.0)
     span = torch.maximum(-low, high) / top if symmetric else (high - low) / (top - bottom)
-    scale = torch.where(span > 0, span, torch.ones_like(span)).float()
+    scale = torch.where(span >= SMALLEST_SCALE, span, torch.ones_like(span)).float()
     zero_point = torch.zeros_like(scale) if symmetric else (bottom - low / scale).round().clamp(bottom, top)
     return scale, zero_point.int()
 

@@ -10,9 +10,10 @@ from typing import Any
 import psutil
 import yaml
 
-from edgebook.errors import BadInput, pick
+from edgebook.errors import BadInput
+from edgebook.paths import DEVICES
+from edgebook.registry import pick
 
-FILE = Path(__file__).parents[2] / "devices.yaml"
 NEEDED = ("runtimes", "flash_bytes", "ram_bytes", "source")
 
 
@@ -30,7 +31,7 @@ class Device:
     cpu_ram_bytes: int | None = None
 
 
-def load_devices(path: Path = FILE) -> dict[str, Device]:
+def load_devices(path: Path = DEVICES) -> dict[str, Device]:
     """Every device of a devices.yaml, by name. Raises BadInput that names a device whose figures are missing or wrong."""
     try:
         entries = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -41,7 +42,7 @@ def load_devices(path: Path = FILE) -> dict[str, Device]:
     return {name: _device(str(name), entry, path) for name, entry in entries.items()}
 
 
-def device(name: str, path: Path = FILE) -> Device:
+def device(name: str, path: Path = DEVICES) -> Device:
     """One device. Raises BadInput for an unknown name, or for one with missing figures."""
     return pick(load_devices(path), name, "device")
 

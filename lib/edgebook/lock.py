@@ -20,6 +20,7 @@ LOOK_S = 1.0  # between two looks whether somebody waits to measure
 _shared_depth = 0  # the shared side may be entered again by the process that holds it
 _floor: IO[str] | None = None  # of the shared side, while this process holds it
 _looked = 0.0
+_seconds_aside = 0.0  # that this process has spent letting measurers in
 
 
 def _folder() -> Path:
@@ -61,12 +62,16 @@ def training() -> Iterator[None]:
             _shared_depth, _floor = _shared_depth - 1, None
 
 
-def step_aside() -> float:
-    """In the midst of what holds the shared side: let a measurer in, if one waits, and go on after it; the seconds that it
-    took."""
-    global _looked
+def seconds_aside() -> float:
+    """Seconds that this process has spent in `step_aside` so far: they are no training time."""
+    return _seconds_aside
+
+
+def step_aside() -> None:
+    """While holding the shared side: let a measurer in, if one waits, and go on after it."""
+    global _looked, _seconds_aside
     if _floor is None or time.monotonic() - _looked < LOOK_S:
-        return 0.0
+        return
     _looked = came = time.monotonic()
     with _open("gate") as gate:
         try:
@@ -75,7 +80,7 @@ def step_aside() -> float:
             fcntl.flock(_floor, fcntl.LOCK_UN)
             _take(gate, fcntl.LOCK_SH, "a measurement")
             _take(_floor, fcntl.LOCK_SH, "a measurement")
-    return time.monotonic() - came
+    _seconds_aside += time.monotonic() - came
 
 
 @contextmanager

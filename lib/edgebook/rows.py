@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import uuid
+import math
+import warnings
 from pathlib import Path
 from typing import Any
 
 from edgebook.errors import BadInput
+from edgebook.files import write_text
+from edgebook.vocabulary import ROLES, STATUSES
 
-SCHEMA = 1
-STATUSES = ("ok", "failed", "unsupported", "skipped")
+Row = dict[str, Any]
+SCHEMA = 2
+OBJECTS = ("asked", "extra", "versions", "machine")
 
 COLUMNS: dict[str, str] = {
     # who
@@ -26,23 +28,26 @@ COLUMNS: dict[str, str] = {
     "baseline_id": "row this one is compared with",
     "task": "data set",
     "model": "architecture",
-    "family": "colour and legend: baseline, prune, quantize, distill, scratch, ...",
+    "role": "baseline, version, control or reference (vocabulary.ROLES); only versions and the baseline ship",
+    "family": "colour and legend (vocabulary.FAMILIES): baseline, prune, quantize, distill, scratch, ...",
     "method": "what was done, in order: prune-l2+int8-static",
     "label": "short name for people",
     "seed": "seed of training and of every random choice",
     # asked
     "asked": "the parameters of this point (object)",
     # quality
-    "metric": "what score is: accuracy",
+    "metric": "what score is (metrics.METRICS): accuracy, ...",
     "score": "test score of the exported file, higher is better",
-    "score_lo": "lower end of its 95 % Wilson interval",
+    "score_lo": "lower end of its 95 % interval",
     "score_hi": "upper end",
     "val_score": "the same on validation: everything is chosen by it",
     "n_test": "test items scored",
+    "chance": "test score of the best constant answer",
+    "margin": "difference of scores that does not matter",
     "delta": "score minus the baseline's, on the same items",
     "delta_lo": "lower end of its 95 % paired interval",
     "delta_hi": "upper end",
-    "verdict": "same, better, worse or cannot tell (margin 0.5 points)",
+    "verdict": "same (within the margin), better, worse or cannot tell; null for a baseline",
     "fidelity": "same answers as its own PyTorch model, share of items",
     "agreement": "same answers as the float baseline, share of items",
     # cost
@@ -67,7 +72,7 @@ COLUMNS: dict[str, str] = {
     "artifact": "path of the file, relative to the run's folder",
     "sha256": "of the file",
     "checkpoint": "store key of the PyTorch model",
-    "samples": ".npz beside the rows: test outputs as fp16, item scores, block medians",
+    "samples": ".npz beside the rows: targets, predictions, item scores, block medians",
     "session": "measuring session: latencies compare inside one only",
     "runtime": "onnx, litert, torch, ...",
     "precision": "number format of the file: fp32, fp16, int8-dynamic, int8-static, ...",
@@ -87,6 +92,20 @@ COLUMNS: dict[str, str] = {
 }
 
 
+TEXTS = (
+    *("run", "notebook", "execution", "row_id", "point_id", "parent_id", "baseline_id", "task", "model", "role", "family"),
+    *("method", "label", "metric", "verdict", "speed_verdict", "artifact", "sha256", "checkpoint", "samples", "session"),
+    *("runtime", "precision", "device", "commit", "started_at", "status", "error"),
+)
+NUMBERS = COLUMNS.keys() - {*TEXTS, *OBJECTS}
+EXTRA_NUMBERS = (
+    *("val_delta", "val_delta_lo", "val_delta_hi", "n_val", "n_test_split", "macro_f1", "worst_class_accuracy", "mcnemar_p"),
+    *("calibration_error", "portability", "int8_nodes", "int8_time", "n_nodes", "n_quantize", "disturbed"),
+)
+EXTRA_LISTS = ("flags", "class_accuracy", "slowest_layers")
+EXTRA = {**dict.fromkeys(EXTRA_NUMBERS, int | float), **dict.fromkeys(EXTRA_LISTS, list), "unsupported": str, "peak_layer": dict}
+
+
 def new_row(**values: Any) -> dict[str, Any]:
     """A row with every column: the given values, None elsewhere. Raises KeyError for a name that is no column."""
     unknown = values.keys() - COLUMNS.keys()
@@ -95,36 +114,120 @@ def new_row(**values: Any) -> dict[str, Any]:
     return {**dict.fromkeys(COLUMNS), "schema": SCHEMA, "status": "ok", "asked": {}, "extra": {}, **values}
 
 
-def short_id(*parts: Any) -> str:
-    """12 hex digits, the same for the same parts in every process."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]
+def join(*parts: dict[str, Any]) -> dict[str, Any]:
+    """One dict of columns from parts (identity, file, figures, comparison): later parts win, and what they have in `asked` and
+    `extra` is joined.
+    """
+    joined: dict[str, Any] = {}
+    for part in parts:
+        objects = {name: {**(joined.get(name) or {}), **part[name]} for name in ("asked", "extra") if part.get(name)}
+        joined |= {name: value for name, value in part.items() if name not in ("asked", "extra")} | objects
+    return joined
 
 
-def is_control(row: dict[str, Any]) -> bool:
-    """Whether a row is there to be compared with only: what was removed, or chosen, was drawn at random."""
-    return any(step.endswith("-random") for step in (row["method"] or "").split("+"))
-
-
-def write_text_atomically(path: Path, text: str) -> None:
-    """Replace `path` whole or not at all, also when the process dies half-way."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)
+def build(*parts: dict[str, Any]) -> dict[str, Any]:
+    """A whole row from such parts. Raises KeyError for a name that is no column."""
+    return new_row(**join(*parts))
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     """Replace the .jsonl at `path` atomically, one row a line."""
-    write_text_atomically(path, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
+    write_text(path, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a .jsonl file, or of all in a run's folder. Raises BadInput when there are none to read."""
-    path = Path(path)
-    files = sorted((path / "rows").glob("*.jsonl")) if path.is_dir() else [path]
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a .jsonl file, or of a run's folder, as `read` gives them; what was left out becomes a warning.
+
+    Raises BadInput when there are no rows to read.
+    """
+    rows, problems = read(path)
+    for problem in problems:
+        warnings.warn(problem, stacklevel=2)
+    return rows
+
+
+def read(path: Path) -> tuple[list[Row], list[str]]:
+    """(rows, problems) of a .jsonl file, or of the executions of a run's folder that its run.json names (all, without one).
+
+    A line that is no whole row is left out and becomes a problem, "file:line: reason". Raises BadInput without any file.
+    """
+    path, problems = Path(path), list[str]()
+    files = _files_of_run(path, problems) if path.is_dir() else [path]
     if not files or not all(file.is_file() for file in files):
         raise BadInput(f"{path}: no rows here; `edgebook run params/quick.yaml` makes some")
-    return [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    rows: dict[str, Row] = {}
+    for file in files:
+        for number, line in enumerate(file.read_bytes().splitlines(), 1):
+            try:
+                row = check_row(json.loads(line, parse_constant=_finite, parse_float=_finite))
+                if row["row_id"] in rows:
+                    raise ValueError(f"row_id {row['row_id']} was read before")
+                rows[row["row_id"]] = row
+            except (ValueError, OverflowError, RecursionError) as error:
+                problems.append(f"{file.name}:{number}: {_reason(error)}; the line is left out")
+    return list(rows.values()), problems
+
+
+def check_row(row: Any) -> Row:
+    """`row` itself. Raises ValueError that says what keeps it from being a row of this schema."""
+    if not isinstance(row, dict):
+        raise ValueError(f"{type(row).__name__} where a row (an object) is needed")
+    if row.get("schema") != SCHEMA:
+        raise ValueError(f"schema {row.get('schema')!r}, this version reads {SCHEMA}")
+    if absent := COLUMNS.keys() - row.keys():
+        raise ValueError(f"without {', '.join(sorted(absent))}")
+    for name, value in row.items():
+        if value is not None and not _allowed(name, value):
+            raise ValueError(f"{name} = {value!r:.60}")
+    for name, value in (row["extra"] or {}).items():
+        if value is not None and not isinstance(value, EXTRA.get(name, object)):
+            raise ValueError(f"extra.{name} = {value!r:.60}")
+    json.dumps(row, ensure_ascii=False).encode()  # raises for half a surrogate pair, which no page can hold
+    if not row["row_id"] or row["status"] not in STATUSES:
+        raise ValueError(f"row_id = {row['row_id']!r}, status = {row['status']!r}")
+    return row
+
+
+def _allowed(name: str, value: Any) -> bool:
+    if name in OBJECTS:
+        return isinstance(value, dict)
+    if name in NUMBERS:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, str) and (name != "role" or value in ROLES)
+
+
+def executions_of(folder: Path) -> set[str] | None:
+    """The executions that the preset of a run names, from its run.json; None where there is no such record.
+
+    Raises ValueError for a record that cannot be read.
+    """
+    record = Path(folder) / "run.json"
+    if not record.is_file():
+        return None
+    content = json.loads(record.read_bytes())
+    if not isinstance(content, dict) or not isinstance(content.get("executions"), list):
+        raise ValueError("a list `executions` is needed")
+    return set(map(str, content["executions"]))
+
+
+def _files_of_run(folder: Path, problems: list[str]) -> list[Path]:
+    files = sorted((folder / "rows").glob("*.jsonl"))
+    try:
+        names = executions_of(folder)
+        return files if names is None else [file for file in files if file.stem in names]
+    except ValueError as error:
+        problems.append(f"run.json: {_reason(error)}; all executions are shown")
+        return files
+
+
+def _finite(text: str) -> float:
+    if math.isfinite(value := float(text)):
+        return value
+    raise ValueError(f"{text} is no number of a row")
+
+
+def _reason(error: Exception) -> str:
+    return f"cannot be read ({type(error).__name__})" if not isinstance(error, ValueError) else " ".join(str(error).split())[:200]
 
 
 def flatten(row: dict[str, Any]) -> dict[str, Any]:
@@ -133,6 +236,6 @@ def flatten(row: dict[str, Any]) -> dict[str, Any]:
     for name, value in row.items():
         if isinstance(value, dict):
             flat.update({f"{name}.{key}": inner for key, inner in value.items()})
-        elif name not in ("asked", "extra", "versions", "machine"):
+        elif name not in OBJECTS:
             flat[name] = value
     return flat

@@ -1,1 +1,1 @@
-"""Where a file runs besides this machine: emulated cores, other machines, a bundle that travels."""
+"""Boards: where a file runs. A worker starts `measure.bench` there, an emulated core counts, a bundle travels."""

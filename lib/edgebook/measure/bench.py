@@ -1,9 +1,10 @@
 """One file in its runtime, in a process of its own: a crash, a hang and the peak of memory stay here.
 
-Stand-alone: numpy and one runtime are all it imports, so the package can be copied to a board and started over SSH:
-`python -m edgebook.measure.bench onnx model.onnx --threads 1` reads one JSON command a line and answers with one.
+Stands alone: numpy and one runtime are all that it imports, so that the package can be copied to a board and started there:
+`python -m edgebook.measure.bench onnx model.onnx --threads 1` reads one JSON command per line and answers each with one line.
 Commands: {"do": "score", "x": x.npy, "y": out.npy}, {"do": "warm"}, {"do": "time", "seconds": 0.02}, {"do": "memory"},
-{"do": "inspect"}.
+{"do": "inspect"}. It ends some seconds after its stdin is closed, also in the middle
+of an endless call.
 """
 
 from __future__ import annotations
@@ -12,15 +13,25 @@ import argparse
 import json
 import os
 import resource
+import select
+import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from edgebook.errors import BadInput
-from edgebook.runtimes import Program, runtime, sidecar
+from edgebook.errors import one_line
+from edgebook.runtimes import sidecar
+from edgebook.runtimes.base import Program, Runtime, runtime
+
+STEADY = 0.02  # two blocks in a row that differ by less than this share
+WATCH_MS = 5000  # after which the watcher checks that this process still lives
+GRACE_S = 3.0  # for the commands that were sent before stdin was closed
+_WORK = np.full((48, 48), 0.5, np.float32)
+_RESULT = np.empty_like(_WORK)
 
 
 def peak_bytes() -> int:
@@ -33,19 +44,16 @@ def peak_bytes() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def score(program: Program, command: dict) -> dict:
-    """Outputs for every item of the .npy `x`, written to the .npy `y`, float32 (n, n_outputs)."""
+def score(program: Program, command: dict[str, Any]) -> dict[str, Any]:
+    """Outputs for every item of the .npy `x`, written to the .npy `y`, float32 (n, ...)."""
     x = np.load(command["x"], mmap_mode="r")
-    started = time.perf_counter()
-    outputs = program.predict(x)
-    seconds = time.perf_counter() - started
-    np.save(command["y"], outputs)
+    np.save(command["y"], program.predict(x))
     if program.any_batch:
         program.put(np.array(x[:1]))  # what is timed later is one item
-    return {"ms_per_item": seconds * 1e3 / len(x)}
+    return {}
 
 
-def run_block(invoke: Callable, seconds: float, at_least: int = 3) -> np.ndarray:
+def run_block(invoke: Callable[[], Any], seconds: float, at_least: int = 3) -> np.ndarray:
     """Nanoseconds of each call, called back to back for `seconds`."""
     clock, calls, end = time.perf_counter_ns, [], time.perf_counter_ns() + int(seconds * 1e9)
     while True:
@@ -57,31 +65,29 @@ def run_block(invoke: Callable, seconds: float, at_least: int = 3) -> np.ndarray
             return np.array(calls)
 
 
-def warm(program: Program, command: dict) -> dict:
-    """Call until two blocks in a row agree within 2 %, at most `seconds`."""
+def warm(program: Program, command: dict[str, Any]) -> dict[str, Any]:
+    """Call until the medians of two blocks in a row agree, at most `seconds`; whether they did."""
     end, last, block = time.perf_counter() + command.get("seconds", 1.0), None, None
     while time.perf_counter() < end:
         last, block = block, np.median(run_block(program.invoke, 0.01))
-        if last is not None and abs(block / last - 1) < 0.02:
-            break
-    return {"steady": bool(last is not None and abs(block / last - 1) < 0.02)}
+        if last is not None and abs(block / last - 1) < STEADY:
+            return {"steady": True}
+    return {"steady": False}
 
 
-def time_block(program: Program, command: dict) -> dict:
-    """One block: the caches are warmed by a tenth of it first, since other files ran in between. `probe_ns` tells
-    what else the machine did: the same small matrix product takes longer when another process uses the core's parts.
+def time_block(program: Program, command: dict[str, Any]) -> dict[str, Any]:
+    """One block: the caches are warmed by a tenth of it first, since other files ran in between. `probe_ns` shows whether
+    other work disturbed it: the same small matrix product takes longer when another process uses parts of the core.
     """
     run_block(program.invoke, 0.1 * command["seconds"], at_least=2)
     before = probe_ns()
     calls = run_block(program.invoke, 0.9 * command["seconds"])
     return {
-        "p50_ms": float(np.median(calls)) / 1e6, "p90_ms": float(np.quantile(calls, 0.9)) / 1e6, "n": len(calls),
+        "p50_ms": float(np.median(calls)) / 1e6,
+        "p90_ms": float(np.quantile(calls, 0.9)) / 1e6,
+        "n": len(calls),
         "probe_ns": max(before, probe_ns()),
-    }  # fmt: skip
-
-
-_WORK = np.full((48, 48), 0.5, np.float32)
-_RESULT = np.empty_like(_WORK)
+    }
 
 
 def probe_ns() -> float:
@@ -89,12 +95,12 @@ def probe_ns() -> float:
     return float(np.median(run_block(lambda: np.dot(_WORK, _WORK, _RESULT), 0.0, at_least=7)))
 
 
-def inspect(module, path: Path) -> dict:
-    """What the runtime module tells about the file; the reason when it cannot: a figure less, not a failed file."""
+def inspect(record: Runtime, path: Path) -> dict[str, Any]:
+    """What the runtime tells about the file, or the reason when it cannot: one figure less, not a failed file."""
     try:
-        return {"found": module.inspect(path) if hasattr(module, "inspect") else {}}
+        return {"inspected": record.side("inspect").inspect(path) if record.inspects else {}}
     except Exception as error:
-        return {"found": {"not_inspected": f"{type(error).__name__}: {error}"[:200]}}
+        return {"inspected": {"not_inspected": one_line(error)[:200]}}
 
 
 def pin(threads: int) -> None:
@@ -103,10 +109,39 @@ def pin(threads: int) -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
 
 
-def one_line(error: Exception) -> str:
-    """The first line of an error, with its type unless the message was written for the user."""
-    words = (str(error).splitlines() or [""])[0]
-    return (words if isinstance(error, BadInput) else f"{type(error).__name__}: {words}")[:300]
+def end_with_stdin() -> None:
+    """Fork a watcher that kills this process, some seconds after the other end of stdin was closed.
+
+    A process of its own, since a runtime in an endless call may never let another thread of this process run.
+    """
+    worker = os.getpid()
+    if os.fork():
+        return
+    os.close(1)
+    os.close(2)  # else a reader of this process's output would wait for the watcher too
+    stdin = select.poll()
+    stdin.register(0, 0)  # hang-up is always reported
+    while os.getppid() == worker and not stdin.poll(WATCH_MS):
+        pass
+    end = time.monotonic() + GRACE_S
+    while os.getppid() == worker and time.monotonic() < end:
+        time.sleep(0.1)
+    if os.getppid() == worker:
+        os.kill(worker, signal.SIGKILL)
+    os._exit(0)
+
+
+def load(arguments: argparse.Namespace) -> tuple[Runtime, Program, int]:
+    """Runtime and program of the file, called once; the process's peak memory before the file was loaded."""
+    record = runtime(arguments.runtime)
+    side = record.side("load")
+    side.preload()
+    empty = peak_bytes()
+    shape = tuple(arguments.shape or ()) if record.open_shapes else ()
+    program = sidecar.prepared(side.load(arguments.path, threads=arguments.threads, shape=shape), arguments.path)
+    program.put(np.zeros((program.batch, *program.input_shape), np.float32))
+    program.invoke()
+    return record, program, empty
 
 
 def main() -> None:
@@ -116,27 +151,22 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--shape", type=int, nargs="*", help="of an item, for files that leave sizes open")
     arguments = parser.parse_args()
+    end_with_stdin()
     answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # runtimes print on stdout: their words go to stderr
+    os.dup2(2, 1)  # runtimes print on stdout: that goes to stderr
 
-    def answer(**values) -> None:
+    def answer(**values: Any) -> None:
         answers.write(json.dumps(values) + "\n")
 
     try:
-        module = runtime(arguments.runtime)
-        module.preload()
-        empty = peak_bytes()
-        item = {"shape": tuple(arguments.shape)} if arguments.shape and getattr(module, "OPEN_SHAPES", False) else {}
-        program = sidecar.prepared(module.load(arguments.path, threads=arguments.threads, **item), arguments.path)
-        program.put(np.zeros((program.batch, *program.input_shape), np.float32))
-        program.invoke()
+        record, program, empty = load(arguments)
         answer(ok=True, input_shape=[int(size) for size in program.input_shape], batch=program.batch)
         commands = {
             "score": score,
             "warm": warm,
             "time": time_block,
             "memory": lambda *_: {"rss_bytes": peak_bytes() - empty},
-            "inspect": lambda *_: inspect(module, arguments.path),
+            "inspect": lambda *_: inspect(record, arguments.path),
         }
         for line in sys.stdin:
             command = json.loads(line)

@@ -8,7 +8,9 @@ import subprocess
 from functools import lru_cache
 from pathlib import Path
 
-MATTERS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "asimddp", "i8mm", "sve")
+from edgebook.paths import CHECKOUT
+
+INT8_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "asimddp", "i8mm", "sve")
 
 
 def describe() -> dict:
@@ -19,7 +21,7 @@ def describe() -> dict:
     flags = set(fields.get("flags", fields.get("Features", "")).split())
     return {
         "cpu": fields.get("model name") or platform.processor() or platform.machine(),
-        "flags": [flag for flag in MATTERS if flag in flags],
+        "flags": [flag for flag in INT8_FLAGS if flag in flags],
         "cores": os.cpu_count(),
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip() or None,
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
@@ -37,9 +39,8 @@ def _read(path: str) -> str:
 @lru_cache
 def commit() -> str | None:
     """Short hash of the workbook's commit, with `+` when files differ from it; None outside git."""
-    here = Path(__file__).parents[3]
     try:
-        asked = ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--exclude=*"]
-        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+        command = ["git", "-C", str(CHECKOUT), "describe", "--always", "--dirty=+", "--exclude=*"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None

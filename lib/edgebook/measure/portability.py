@@ -1,4 +1,4 @@
-"""Does an int8 ONNX file answer alike on a CPU without VNNI? What such a CPU does is emulated, exactly where it differs.
+"""Does an int8 ONNX file give the same predictions on a CPU without VNNI? Such a CPU is emulated, exactly where it differs.
 
 x86 before VNNI multiplies uint8 activations by int8 weights with VPMADDUBSW: two neighbouring products are added in
 16 bits and clipped at +-32,767 before the sum. With weights in 7 bits (`reduce_range`) no pair can reach that.
@@ -7,6 +7,7 @@ Source: onnxruntime.ai, Quantize ONNX models, "When and why do I need to try U8U
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,56 +18,58 @@ from torch import Tensor
 
 N_ITEMS = 250
 CHUNK = 50
-FAITHFUL = 0.98  # the emulation without clipping must answer like the file on this share of the items
+FAITHFUL = 0.98  # agreement with the file that the emulation without clipping must reach
 QUANTIZED = ("Conv", "Gemm", "MatMul")
+Agreement = Callable[[np.ndarray, np.ndarray], float]  # of two outputs (n, ...), in [0, 1]; a kind of task has one
 
 
-def portability(path: Path, x: np.ndarray, answers: np.ndarray) -> dict[str, Any]:
-    """`portability`: share of the file's `answers` (n,) to `x` (n, ...) that stay on a CPU without VNNI; `saturable`:
+def portability(path: Path, x: np.ndarray, outputs: np.ndarray, agreement: Agreement) -> dict[str, Any]:
+    """`portability`: agreement of the file's `outputs` (n, ...) for `x` (n, ...) with those of a CPU without VNNI; `saturable`:
     share of weight pairs that can be clipped there. Nothing for a file without uint8 x int8 convolutions or products.
 
-    Raises ValueError when the file cannot be emulated faithfully. The first N_ITEMS items are used.
+    Raises ValueError when the emulation is not faithful to the file. The first N_ITEMS items are used.
     """
     import onnx
 
     model, pairs = _rewritten(onnx.load(path))
     if not pairs:
         return {}
-    x, answers, saturable = x[:N_ITEMS], answers[:N_ITEMS], sum(risky for risky, _ in pairs) / sum(n for _, n in pairs)
+    x, outputs = x[:N_ITEMS], outputs[:N_ITEMS]
+    saturable = sum(risky for risky, _ in pairs) / sum(n for _, n in pairs)
     if not saturable:
         return {"portability": 1.0, "saturable": 0.0}
-    plain = _answers(model, x, clip=False)
-    if (plain == answers).mean() < FAITHFUL:
-        raise ValueError(f"the emulation agrees with the file on {100 * (plain == answers).mean():.0f} % of the items only")
-    return {"portability": float((_answers(model, x, clip=True) == plain).mean()), "saturable": saturable}
+    unclipped = _outputs(model, x, clip=False)
+    faithful = agreement(unclipped, outputs)
+    if faithful < FAITHFUL:
+        raise ValueError(f"the emulation agrees with the file on {100 * faithful:.0f} % of the items only")
+    return {"portability": agreement(_outputs(model, x, clip=True), unclipped), "saturable": saturable}
 
 
-def _answers(model, x: np.ndarray, *, clip: bool) -> np.ndarray:
-    """Largest outputs, (n,), by ONNX's reference evaluator with the products below."""
+def _outputs(model, x: np.ndarray, *, clip: bool) -> np.ndarray:
+    """Outputs (n, ...) by ONNX's reference evaluator with the products below."""
     from onnx.reference import ReferenceEvaluator
 
     evaluator = ReferenceEvaluator(model, new_ops=_operators(clip))
     name = model.graph.input[0].name
-    parts = [evaluator.run(None, {name: x[i : i + CHUNK]})[0] for i in range(0, len(x), CHUNK)]
-    return np.concatenate(parts).argmax(1)
+    return np.concatenate([evaluator.run(None, {name: x[i : i + CHUNK]})[0] for i in range(0, len(x), CHUNK)])
 
 
 def _rewritten(model):
-    """The model with every uint8 x int8 product as one node of ours, for any batch; (risky pairs, pairs) of each."""
+    """The model with every uint8 x int8 product as one node of `_operators`, for any batch; (risky pairs, pairs) of each."""
     from onnx import helper, numpy_helper
 
     weights = {w.name: numpy_helper.to_array(w) for w in model.graph.initializer}
     dequantize = {n.output[0]: n for n in model.graph.node if n.op_type == "DequantizeLinear"}
-    kinds = {n.output[0]: weights[n.input[2]].dtype for n in model.graph.node
-             if n.op_type == "QuantizeLinear" and len(n.input) > 2}  # fmt: skip
+    quantizing = [node for node in model.graph.node if node.op_type == "QuantizeLinear" and len(node.input) > 2]
+    dtypes = {node.output[0]: weights[node.input[2]].dtype for node in quantizing}
     nodes, pairs = [], []
     for node in model.graph.node:
         ends = [dequantize.get(name) for name in node.input[:2]]
-        if node.op_type in QUANTIZED and all(ends) and _is_u8s8(ends, kinds, weights) and not _is_depthwise(node, weights, ends):
+        if node.op_type in QUANTIZED and all(ends) and _is_u8s8(ends, dtypes, weights) and not _is_depthwise(node, weights, ends):
             pairs.append(count_risky(_as_rows(node, weights[ends[1].input[0]])))
             inputs = [*_three(ends[0]), *_three(ends[1]), *node.input[2:3]]
-            kept = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-            node = helper.make_node(f"Clipped{node.op_type}", inputs, node.output, domain="edgebook", **kept)
+            attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+            node = helper.make_node(f"Clipped{node.op_type}", inputs, node.output, domain="edgebook", **attributes)
         elif node.op_type == "Reshape":
             node = _any_batch(node, weights, model)
         nodes.append(node)
@@ -80,9 +83,9 @@ def _three(node) -> list[str]:
     return [*node.input, ""][:3]
 
 
-def _is_u8s8(ends: list, kinds: dict, weights: dict) -> bool:
+def _is_u8s8(ends: list, dtypes: dict, weights: dict) -> bool:
     weight = weights.get(ends[1].input[0])
-    return kinds.get(ends[0].input[0]) == np.uint8 and weight is not None and weight.dtype == np.int8
+    return dtypes.get(ends[0].input[0]) == np.uint8 and weight is not None and weight.dtype == np.int8
 
 
 def _is_depthwise(node, weights: dict, ends: list) -> bool:
@@ -92,13 +95,13 @@ def _is_depthwise(node, weights: dict, ends: list) -> bool:
 
 
 def _any_batch(node, weights: dict, model):
-    """A Reshape to (1, ...) that keeps the batch that comes: 0 means "as it is" once `allowzero` is away."""
+    """A Reshape to (1, ...) that takes any batch: a size of 0 keeps the input's, once `allowzero` is removed."""
     from onnx import numpy_helper
 
     shape = weights.get(node.input[1])
     if shape is not None and shape[0] == 1:
-        own = np.array([0, *shape[1:]], np.int64)
-        model.graph.initializer.append(numpy_helper.from_array(own, f"{node.output[0]}_shape"))
+        any_batch = np.array([0, *shape[1:]], np.int64)
+        model.graph.initializer.append(numpy_helper.from_array(any_batch, f"{node.output[0]}_shape"))
         node.input[1] = f"{node.output[0]}_shape"
         for attribute in [a for a in node.attribute if a.name == "allowzero"]:
             node.attribute.remove(attribute)
@@ -110,8 +113,8 @@ def _as_rows(node, weight: np.ndarray) -> Tensor:
     w = torch.from_numpy(weight.astype(np.float32))
     if node.op_type == "Conv":
         return w.flatten(2).transpose(1, 2).flatten(1)
-    turned = node.op_type == "Gemm" and any(a.name == "transB" and a.i for a in node.attribute)
-    return w if turned else w.T
+    is_transposed = node.op_type == "Gemm" and any(a.name == "transB" and a.i for a in node.attribute)
+    return w if is_transposed else w.T
 
 
 def risky_pairs(rows: Tensor) -> Tensor:
@@ -126,7 +129,7 @@ def count_risky(rows: Tensor) -> tuple[int, int]:
 
 
 def clipped_away(patches: Tensor, rows: Tensor) -> Tensor:
-    """What clipping changes in rows @ patches, (out, m), for raw uint8 values patches (k, m), weights rows (out, k)."""
+    """The change of rows @ patches (out, m) by clipping, for raw uint8 values patches (k, m) and weights rows (out, k)."""
     odd = rows.shape[1] % 2
     pairs = F.pad(patches, (0, 0, 0, odd)).unflatten(0, (-1, 2))  # (k / 2, 2, m)
     weights = F.pad(rows, (0, odd)).unflatten(1, (-1, 2))
@@ -145,7 +148,8 @@ def _operators(clip: bool) -> list[type]:
     from onnx.reference.op_run import OpRun
 
     def conv(self, x, x_scale, x_zero, w, w_scale, w_zero=None, bias=None, **attributes):
-        return (clipped_conv(*map(_tensor, (x, x_zero, w, w_zero)), np.asarray(x_scale * w_scale), bias, clip, vars(self)),)
+        x, x_zero, w, w_zero = map(_tensor, (x, x_zero, w, w_zero))
+        return (clipped_conv(x, x_zero, w, w_zero, np.asarray(x_scale * w_scale), bias, clip, vars(self)),)
 
     def product(self, x, x_scale, x_zero, w, w_scale, w_zero=None, bias=None, **attributes):
         w, w_zero = (w.T, w_zero) if getattr(self, "transB", 0) else (w, w_zero)
@@ -157,11 +161,12 @@ def _operators(clip: bool) -> list[type]:
         return (real if bias is None else real + bias,)
 
     def depthwise(self, x, w, bias=None, **attributes):  # ONNX's own evaluator takes one group after the other
-        return (clipped_conv(*map(_tensor, (x, None, w, None)), np.ones(()), bias, False, vars(self)),)
+        x, w, zero = map(_tensor, (x, w, None))
+        return (clipped_conv(x, zero, w, zero, np.ones(()), bias, False, vars(self)),)
 
     runs = {"ClippedConv": conv, "ClippedGemm": product, "ClippedMatMul": product, "Conv": depthwise}
-    return [type(name, (OpRun,), {"op_domain": "edgebook" if name.startswith("Clipped") else "", "_run": run})
-            for name, run in runs.items()]  # fmt: skip
+    domains = {name: "" if name == "Conv" else "edgebook" for name in runs}
+    return [type(name, (OpRun,), {"op_domain": domains[name], "_run": run}) for name, run in runs.items()]
 
 
 def _tensor(values: np.ndarray | None) -> Tensor:
@@ -182,11 +187,13 @@ def clipped_conv(x, x_zero, w, w_zero, scale, bias, clip: bool, attributes: dict
     if clip:
         wide, strides, dilations = (x.unsqueeze(2), (1, *strides), (1, *dilations)) if flat else (x, strides, dilations)
         kernel = (1, *w.shape[2:]) if flat else tuple(w.shape[2:])
-        for g, (own, rows) in enumerate(zip(wide.chunk(groups, 1), w.chunk(groups, 0), strict=True)):
-            patches = F.unfold(own, kernel, dilation=dilations, stride=strides)  # (n, c * k, places)
-            patches = patches.unflatten(1, (own.shape[1], -1)).permute(2, 1, 0, 3).flatten(0, 1).flatten(1)  # (k * c, n * places)
+        for g, (part, rows) in enumerate(zip(wide.chunk(groups, 1), w.chunk(groups, 0), strict=True)):
+            patches = F.unfold(part, kernel, dilation=dilations, stride=strides)  # (n, c * k, places)
+            patches = (
+                patches.unflatten(1, (part.shape[1], -1)).permute(2, 1, 0, 3).flatten(0, 1).flatten(1)
+            )  # (k * c, n * places)
             change = clipped_away(patches, rows.flatten(2).transpose(1, 2).flatten(1))
-            part = sums[:, g * len(rows) : (g + 1) * len(rows)]
-            part += change.unflatten(1, (len(x), -1)).transpose(0, 1).reshape(part.shape)
+            out = sums[:, g * len(rows) : (g + 1) * len(rows)]
+            out += change.unflatten(1, (len(x), -1)).transpose(0, 1).reshape(out.shape)
     real = sums.numpy() * np.asarray(scale, np.float32).reshape(-1, *[1] * spatial)
     return real if bias is None else real + bias.reshape(-1, *[1] * spatial)

@@ -1,82 +1,95 @@
-"""Networks: plain nn.Modules, one family a file; MODELS names the functions that build them.
+"""Networks: plain nn.Modules, one family per file; MODELS names the functions that build them.
 
-A model built here carries `model.spec`, the small description it can be rebuilt from
-(`{"model", "input_shape", "n_outputs", "shape"}`); `copy.deepcopy` keeps it.
+A network built here carries `model.spec`, plain data that `rebuild` makes a network of the same form from:
+`{"model", "input_shape", "n_outputs", "shape", "wrappers"}`; `copy.deepcopy` keeps it. Importing this package does not
+import torch.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from edgebook.errors import BadInput
+from edgebook.models.network_file import allow_network, build_from_file
+from edgebook.naming import is_path
+from edgebook.registry import pick
 
-from edgebook.errors import BadInput, pick
-from edgebook.models import cnn, ds_cnn, mlp, mobilenet_v2, recurrent, resnet8, squeezenet
-from edgebook.models.layers import positive_ints
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["MODELS", "WRAPPERS", "allow_network", "build_model", "rebuild"]
+
+MODELS = {
+    "autoencoder": "edgebook.models.autoencoder:autoencoder",
+    "conv1d": "edgebook.models.cnn:conv1d",
+    "ds_cnn": "edgebook.models.ds_cnn:ds_cnn",
+    "gru": "edgebook.models.recurrent:gru",
+    "lightweight_cnn": "edgebook.models.cnn:lightweight_cnn",
+    "lstm": "edgebook.models.recurrent:lstm",
+    "mlp": "edgebook.models.mlp:mlp",
+    "mobilenet_v2": "edgebook.models.mobilenet_v2:mobilenet_v2",
+    "resnet8": "edgebook.models.resnet8:resnet8",
+    "squeezenet": "edgebook.models.squeezenet:squeezenet",
+    "unet": "edgebook.models.unet:unet",
+}
+
+# what a technique makes of a whole network: (network) -> network; a spec lists them in the order in which they were applied
+WRAPPERS = {
+    "folded": "edgebook.models.batch_norm:fold",
+    "fake_quantized": "edgebook.models.fake_quantized:prepare",
+    "streaming": "edgebook.models.streaming:stream",
+}
 
 
-def build_model(name: str, input_shape: Sequence[int], n_outputs: int, **shape) -> nn.Module:
-    """A new model, with `model.spec` = {"model", "input_shape", "n_outputs", "shape"} as given, in plain data.
+def build_model(name: str, input_shape: Sequence[int], n_outputs: int, **shape: Any) -> nn.Module:
+    """A new network, with `model.spec`.
 
-    name: one of MODELS, or `path/to/file.py:function` for a function `(input_shape, n_outputs, **shape) -> Module`.
-    Weights are drawn from torch's global generator: seed it first.
-    Raises BadInput for an unknown name, a keyword that the model lacks, or an input that it does not take.
+    name: one of MODELS, or `path/to/file.py:function` for a function `(input_shape, n_outputs, **shape) -> Module` in a file
+    that the user has allowed (`allow_network`). Weights are drawn from torch's global generator: seed it first.
+    Raises BadInput for an unknown name, a keyword that the model lacks, an input that it does not take, a file that is not
+    allowed or that fails.
     """
-    build = _from_file(name) if ".py" in name else pick(MODELS, name, "model")
-    _check_keywords(name, build, shape)
+    from torch import nn
+
+    from edgebook.models.layers import positive_ints
+
     input_shape = positive_ints(name, "input_shape", input_shape)
     (n_outputs,) = positive_ints(name, "n_outputs", n_outputs, n=1)
-    model = build(input_shape, n_outputs, **shape)
+    if is_path(name):
+        model = build_from_file(name, lambda build: _build(name, build, input_shape, n_outputs, shape))
+    else:
+        model = _build(name, pick(MODELS, name, "model"), input_shape, n_outputs, shape)
     if not isinstance(model, nn.Module):
         raise BadInput(f"model {name} returned {type(model).__name__}; allowed: a torch.nn.Module")
     plain = {key: list(value) if isinstance(value, tuple) else value for key, value in shape.items()}
-    model.spec = {"model": name, "input_shape": list(input_shape), "n_outputs": n_outputs, "shape": plain}
+    model.spec = {"model": name, "input_shape": list(input_shape), "n_outputs": n_outputs, "shape": plain, "wrappers": []}
     return model
 
 
-def _check_keywords(name: str, build: Callable[..., nn.Module], shape: dict) -> None:
+def rebuild(spec: dict[str, Any], structure: dict[str, Any] | None = None) -> nn.Module:
+    """An untrained network of the form that `spec` describes, in eval mode, ready to load a state dict.
+
+    structure: what `structure.describe` gave of a network that is not as its builder makes it, such as a pruned one. Builders
+    and wrappers are looked up in MODELS and WRAPPERS: a spec never names code to import, and a user's file runs only when it
+    is allowed. Raises BadInput otherwise.
+    """
+    from edgebook.models.structure import resize
+
+    model = build_model(spec["model"], spec["input_shape"], spec["n_outputs"], **spec["shape"])
+    for wrapper in spec["wrappers"]:
+        if "structure" in wrapper:  # the wrapper was applied to a network of other sizes
+            resize(model, wrapper["structure"])
+        model = pick(WRAPPERS, wrapper["name"], "wrapper")(model)
+    return (resize(model, structure) if structure else model).eval()
+
+
+def _build(name: str, build: Callable[..., Any], input_shape: tuple[int, ...], n_outputs: int, shape: dict[str, Any]) -> Any:
+    """What the builder returns. Raises BadInput for a keyword that it lacks."""
     parameters = list(inspect.signature(build).parameters.values())[2:]
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return
-    known = [p.name for p in parameters]
-    unknown = sorted(set(shape) - set(known))
-    if unknown:
-        raise BadInput(f"model {name} has no shape parameter {', '.join(unknown)}; known: {', '.join(known) or 'none'}")
-
-
-def _from_file(name: str) -> Callable[..., nn.Module]:
-    """The function that `path/to/file.py:function` names; the file is run, as an import would."""
-    path, colon, function = name.rpartition(":")
-    if not colon:
-        raise BadInput(f"model {name!r} names no function; allowed: path/to/file.py:function")
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise BadInput(f"model {name!r}: no file {file}; allowed: path/to/file.py:function")
-    spec = importlib.util.spec_from_file_location(f"edgebook_user_{file.stem}", file)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses in the file look their module up here
-    try:
-        spec.loader.exec_module(module)
-    except (SyntaxError, ImportError) as error:
-        raise BadInput(f"model {name!r}: {file} does not import: {error}") from error
-    if not callable(getattr(module, function, None)):
-        functions = [key for key, value in vars(module).items() if inspect.isfunction(value)]
-        raise BadInput(f"model {name!r}: {file} has no function {function!r}; it has: {', '.join(functions) or 'none'}")
-    return getattr(module, function)
-
-
-MODELS = {
-    "conv1d": cnn.conv1d,
-    "ds_cnn": ds_cnn.ds_cnn,
-    "gru": recurrent.gru,
-    "lightweight_cnn": cnn.lightweight_cnn,
-    "lstm": recurrent.lstm,
-    "mlp": mlp.mlp,
-    "mobilenet_v2": mobilenet_v2.mobilenet_v2,
-    "resnet8": resnet8.resnet8,
-    "squeezenet": squeezenet.squeezenet,
-}
+    allowed = [parameter.name for parameter in parameters]
+    unknown = sorted(set(shape) - set(allowed))
+    if unknown and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        raise BadInput(f"model {name} has no shape parameter {', '.join(unknown)}; allowed: {', '.join(allowed) or 'none'}")
+    return build(input_shape, n_outputs, **shape)

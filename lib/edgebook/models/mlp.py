@@ -36,9 +36,7 @@ class MLP(nn.Module):
         return self.layers(x.flatten(1))
 
 
-def mlp(
-    input_shape: Sequence[int], n_outputs: int, *, hidden: Sequence[int] = (100, 100), shortcut: bool = False
-) -> nn.Module:  # fmt: skip
+def mlp(input_shape: Sequence[int], n_outputs: int, *, hidden: Sequence[int] = (100, 100), shortcut: bool = False) -> nn.Module:
     """An MLP for any input shape; 15,210 parameters at (1, 40) and 10 classes.
 
     hidden: units of each hidden layer; empty gives logistic regression. shortcut: around each hidden layer behind the first

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from edgebook import stats
-from edgebook.report import samples, words
-from edgebook.report.seeds import ok, value
+from edgebook.metrics.verdicts import verdict
+from edgebook.report import format as fmt
+from edgebook.report.aggregate import ok, value
+from edgebook.report.samples import samples
+from edgebook.rows import Row
 
-Row = dict[str, Any]
 NEAR = 0.05  # shares that lie farther apart are not the same cost
+SAME = ("task", "model", "runtime", "precision", "seed", "batch_size")
 
 
 def differences(
@@ -21,48 +23,46 @@ def differences(
 ) -> list[dict[str, Any]]:
     """For every file of method `ours` the file of method `theirs` in the same runtime, format and seed that is nearest in
     `at`, and at most NEAR away: `ours`, `theirs` (rows), `delta` (score of ours minus theirs, paired on the items that both
-    answered), `lo`, `hi`, `verdict`. Empty where one of the two is missing.
+    were scored on), `lo`, `hi`, `verdict`. Empty where one of the two is missing.
     """
-    same = ("task", "model", "runtime", "precision", "seed", "batch_size")
-    good = [row for row in ok(rows) if row["samples"] and value(row, at) is not None]
-    found = []
-    for row in [row for row in good if row["method"] == ours]:
-        others = [one for one in good if one["method"] == theirs and all(one[key] == row[key] for key in same)]
-        others = [one for one in others if abs(value(one, at) - value(row, at)) <= NEAR]
-        if others:
-            other = min(others, key=lambda one: abs(value(one, at) - value(row, at)))
-            delta, lo, hi = stats.paired_difference(*_correct(run_dir, row, other))
-            verdict = stats.verdict(lo, hi)
-            found.append({"ours": row, "theirs": other, "delta": delta, "lo": lo, "hi": hi, "verdict": verdict})
-    return found
+    usable = [row for row in ok(rows) if row["samples"] and value(row, at) is not None]
+    pairs = []
+    for row in [row for row in usable if row["method"] == ours]:
+        others = [other for other in usable if other["method"] == theirs and all(other[key] == row[key] for key in SAME)]
+        other = min(others, key=lambda other: abs(value(other, at) - value(row, at)), default=None)
+        if other and abs(value(other, at) - value(row, at)) <= NEAR:
+            delta, lo, hi = difference(run_dir, row, other)
+            word = verdict(lo, hi, fmt.margin(row))
+            pairs.append({"ours": row, "theirs": other, "delta": delta, "lo": lo, "hi": hi, "verdict": word})
+    return pairs
+
+
+def difference(run_dir: Path, a: Row, b: Row) -> tuple[float, float, float]:
+    """(delta, lo, hi): score of `a` minus score of `b`, as their metric pairs them, on the items that both were scored on."""
+    of_a, of_b = samples(run_dir, a), samples(run_dir, b)
+    _, places_a, places_b = np.intersect1d(of_a.items, of_b.items, return_indices=True)
+    scores = of_a.item_scores[places_a], of_b.item_scores[places_b]
+    return fmt.metric(a["metric"]).difference(*scores, of_a.targets[places_a])
 
 
 def table(run_dir: Path, rows: list[Row], *, ours: str, theirs: str, at: str = "extra.macs_removed") -> pd.DataFrame:
-    """`differences` as text: who, against whom, where both lie, the difference in points, and the times."""
-    lines = [
-        {
-            "version": words.name(one["ours"]),
-            "against": words.name(one["theirs"]),
-            "runtime": one["ours"]["runtime"],
-            words.parameter(at): f"{value(one['ours'], at):.0%} and {value(one['theirs'], at):.0%}",
-            "difference, points": words.with_interval(
-                words.difference(one["delta"]), words.interval(one["lo"], one["hi"], words.difference)
-            ),
-            "verdict": one["verdict"],
-            "faster than the baseline": f"{words.speed(one['ours']['speedup'])} and {words.speed(one['theirs']['speedup'])}",
-        }
-        for one in differences(run_dir, rows, ours=ours, theirs=theirs, at=at)
-    ]
-    return pd.DataFrame(lines or [{"": f"nothing to compare: no files of {ours} beside {theirs}"}])
+    """`differences` as text: which version, against which, where both lie, the difference of their scores, and the speed-ups."""
+    pairs = differences(run_dir, rows, ours=ours, theirs=theirs, at=at)
+    if not pairs:
+        return pd.DataFrame([{"": f"nothing to compare: no files of {ours} beside {theirs}"}])
+    return pd.DataFrame([_line(pair, at) for pair in pairs])
 
 
-def _correct(run_dir: Path, a: Row, b: Row) -> tuple[np.ndarray, np.ndarray]:
-    """Which of the items that both scored each answered right, bool (n,), (n,)."""
-    (right_a, items_a), (right_b, items_b) = (_right(run_dir, row) for row in (a, b))
-    _, mine, theirs = np.intersect1d(items_a, items_b, return_indices=True)
-    return right_a[mine], right_b[theirs]
-
-
-def _right(run_dir: Path, row: Row) -> tuple[np.ndarray, np.ndarray]:
-    found, labels = samples.outputs(run_dir, row)
-    return found.argmax(1) == labels, samples.items(run_dir, row)
+def _line(pair: dict[str, Any], at: str) -> dict[str, str]:
+    mine, theirs = pair["ours"], pair["theirs"]
+    around = fmt.interval(pair["lo"], pair["hi"], lambda end: fmt.difference(end, mine["metric"]))
+    unit = fmt.metric(mine["metric"]).difference_unit
+    return {
+        "version": fmt.name(mine),
+        "against": fmt.name(theirs),
+        "runtime": mine["runtime"],
+        fmt.parameter(at): f"{value(mine, at):.0%} and {value(theirs, at):.0%}",
+        f"difference, {unit}" if unit else "difference": fmt.with_interval(fmt.difference(pair["delta"], mine["metric"]), around),
+        "verdict": pair["verdict"],
+        "speed-up": f"{fmt.speed(mine['speedup'])} and {fmt.speed(theirs['speedup'])}",
+    }

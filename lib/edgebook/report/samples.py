@@ -1,33 +1,48 @@
-"""The outputs behind a row's score, from the .npz that the row names."""
+"""What lies behind a row's score, from the .npz that the row names: targets, predictions and item scores of the test items."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from edgebook.errors import BadInput
+from edgebook.rows import Row
 
 
-def outputs(run_dir: Path, row: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """(outputs float32 (n, n_outputs), labels (n,)) of the test items that the file was scored on."""
+@dataclass(frozen=True)
+class Samples:
+    """The scored test items of one file. items: their numbers in the split, (n,); the others (n, ...), in that order."""
+
+    items: np.ndarray
+    targets: np.ndarray
+    predictions: np.ndarray
+    item_scores: np.ndarray
+
+
+def samples(run_dir: Path, row: Row) -> Samples:
+    """The samples of a row. Raises BadInput for a row without them, or when its file is gone or lacks its arrays."""
     if not row["samples"]:
         raise BadInput(f"row {row['row_id']} has no samples: {row['error'] or row['status']}")
-    with np.load(Path(run_dir) / row["samples"]) as arrays:
-        items = arrays[f"{row['row_id']}.items"]
-        return arrays[f"{row['row_id']}.outputs"].astype(np.float32), arrays["labels"][items]
+    path = Path(run_dir) / row["samples"]
+    try:
+        with np.load(path) as arrays:
+            items, predictions, scores = (arrays[f"{row['row_id']}.{name}"] for name in ("items", "predictions", "item_scores"))
+            return Samples(items, arrays["targets"][items], predictions, scores)
+    except (OSError, KeyError, ValueError) as error:
+        raise BadInput(f"{path}: no samples of row {row['row_id']} ({type(error).__name__})") from None
 
 
-def items(run_dir: Path, row: dict[str, Any]) -> np.ndarray:
-    """Which test items the file was scored on, (n,)."""
-    with np.load(Path(run_dir) / row["samples"]) as arrays:
-        return arrays[f"{row['row_id']}.items"]
+def confusion_counts(run_dir: Path, row: Row) -> np.ndarray:
+    """How often each class (rows) was predicted as each (columns), counts (n_classes, n_classes).
 
-
-def confusion_counts(run_dir: Path, row: dict[str, Any]) -> np.ndarray:
-    """How often each class (rows) was taken for each (columns), counts (n_outputs, n_outputs)."""
-    found, labels = outputs(run_dir, row)
-    counts = np.zeros((found.shape[1],) * 2, int)
-    np.add.at(counts, (labels, found.argmax(1)), 1)
+    Raises BadInput where the predictions are no classes.
+    """
+    behind = samples(run_dir, row)
+    if not all(np.issubdtype(array.dtype, np.integer) for array in (behind.targets, behind.predictions)):
+        raise BadInput(f"row {row['row_id']}: its predictions are no classes ({behind.predictions.dtype})")
+    targets, predictions = behind.targets.ravel(), behind.predictions.ravel()
+    counts = np.zeros((int(max(targets.max(), predictions.max())) + 1,) * 2, int)
+    np.add.at(counts, (targets, predictions), 1)
     return counts

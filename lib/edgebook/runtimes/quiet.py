@@ -1,4 +1,4 @@
-"""Converters talk a lot, from Python and from C++: a notebook should show results, not their chatter."""
+"""Converters print a lot, from Python and from C++; a notebook should show results instead."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.WARNING)
     sys.stdout.flush()
     sys.stderr.flush()
-    kept = os.dup(1), os.dup(2)
+    saved = os.dup(1), os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 1)
@@ -29,8 +29,8 @@ def quiet() -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
-        for saved, target in zip(kept, (1, 2), strict=True):
-            os.dup2(saved, target)
-            os.close(saved)
+        for descriptor, target in zip(saved, (1, 2), strict=True):
+            os.dup2(descriptor, target)
+            os.close(descriptor)
         os.close(nowhere)
         logging.disable(level)

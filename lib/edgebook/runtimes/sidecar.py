@@ -1,7 +1,7 @@
-"""What a file cannot say of itself, in a JSON beside it (`model.json` for `model.onnx`); needed for few files.
+"""What a file cannot tell about itself, in a JSON beside it (`model.json` for `model.onnx`); few files need one.
 
-`preprocess: {scale, offset}`: the file wants x * scale + offset where the task has x. `input`, `output`:
-`{scale, zero_point}` of integer tensors, for formats that do not keep them. Other keys are left to others.
+`preprocess: {scale, offset}`: the file takes x * scale + offset where the task has x. `input`, `output`:
+`{scale, zero_point}` of integer tensors, for formats that do not keep them. `one_step` has other keys there.
 """
 
 from __future__ import annotations
@@ -9,38 +9,39 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edgebook.errors import BadInput
-from edgebook.runtimes import Program
+from edgebook.runtimes.base import Program
 
 
-def read(path: Path) -> dict:
+def read(path: Path) -> dict[str, Any]:
     """The sidecar of a file, empty when there is none. Raises BadInput when it is not a JSON object."""
     beside = Path(path).with_suffix(".json")
     if not beside.is_file():
         return {}
     try:
-        notes = json.loads(beside.read_text(encoding="utf-8"))
+        content = json.loads(beside.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadInput(f"{beside}: is not JSON: {error}") from None
-    if not isinstance(notes, dict):
-        raise BadInput(f"{beside}: an object is needed, not {type(notes).__name__}")
-    return notes
+    if not isinstance(content, dict):
+        raise BadInput(f"{beside}: an object is needed, not {type(content).__name__}")
+    return content
 
 
-def numbers(notes: dict, path: Path, group: str, first: str, second: str, default: float) -> tuple[float, float]:
+def numbers(content: dict[str, Any], path: Path, group: str, first: str, second: str, default: float) -> tuple[float, float]:
     """Two numbers of a group; the second is 0 when left out. Raises BadInput that names the key."""
-    values = notes.get(group) or {}
-    found = [values.get(first, default), values.get(second, 0.0)] if isinstance(values, dict) else [None]
-    if not all(isinstance(value, int | float) for value in found):
+    values = content.get(group) or {}
+    pair: list[Any] = [values.get(first, default), values.get(second, 0.0)] if isinstance(values, dict) else [None]
+    if not all(isinstance(value, int | float) for value in pair):
         raise BadInput(f"{Path(path).with_suffix('.json')}: {group} = {values!r}; allowed: {first} and {second}, numbers")
-    return found[0], found[1]
+    return pair[0], pair[1]
 
 
 def prepared(program: Program, path: Path) -> Program:
-    """The program, fed with x * scale + offset when its sidecar says so."""
+    """The program, fed with x * scale + offset when its sidecar asks for it."""
     scale, offset = numbers(read(path), path, "preprocess", "scale", "offset", 1.0)
     if (scale, offset) == (1.0, 0.0):
         return program

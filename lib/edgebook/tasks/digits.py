@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
-from edgebook.tasks import Task
 from edgebook.tasks.augment import shift
-from edgebook.tasks.split import split_validation, stratified_mask
+from edgebook.tasks.splits import split_validation, stratified_mask
+from edgebook.tasks.task import Task
 
 
 def digits() -> Task:
@@ -16,7 +18,7 @@ def digits() -> Task:
     """
     from sklearn.datasets import load_digits  # half a second
 
-    data = load_digits()
+    data: Any = load_digits()
     x = torch.from_numpy(data.images).float().unsqueeze(1) * (1 / 16)  # raw pixels are 0..16
     y = torch.from_numpy(data.target).long()
     test = stratified_mask(y, len(y) // 5)

@@ -1,4 +1,4 @@
-"""Fashion-MNIST: ten kinds of clothing, 28 x 28 grey levels."""
+"""Fashion-MNIST: ten sorts of clothing, 28 x 28 grey levels."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from edgebook.errors import BadInput
-from edgebook.tasks import Task
 from edgebook.tasks.augment import shift_flip
-from edgebook.tasks.split import split_validation
+from edgebook.tasks.splits import split_validation
+from edgebook.tasks.task import Task
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
@@ -56,8 +56,8 @@ def fashion_mnist() -> Task:
 
 def local_folder() -> Path | None:
     """The first folder that holds all four files: EDGEBOOK_DATA, Debian's, the download cache; None without one."""
-    named = os.environ.get("EDGEBOOK_DATA")
-    folders = [Path(named).expanduser()] if named else []
+    given = os.environ.get("EDGEBOOK_DATA")
+    folders = [Path(given).expanduser()] if given else []
     return next((f for f in (*folders, DEBIAN, _cache()) if all((f / name).is_file() for name in MD5)), None)
 
 

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from edgebook.tasks import Task
 from edgebook.tasks.augment import shift_jitter
-from edgebook.tasks.split import split_validation
+from edgebook.tasks.splits import split_validation
+from edgebook.tasks.task import Task
 
 
 def mnist1d() -> Task:

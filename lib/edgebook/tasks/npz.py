@@ -1,4 +1,4 @@
-"""The user's own data: arrays in one .npz file, checked at the door."""
+"""The user's own data: arrays in one .npz file, checked when it is loaded."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from edgebook.errors import BadInput
-from edgebook.tasks import Task
-from edgebook.tasks.split import split_validation
+from edgebook.tasks.splits import split_validation
+from edgebook.tasks.task import Task
 
 REQUIRED = ("x_train", "y_train", "x_test", "y_test")
-OPTIONAL = ("x_val", "y_val", "class_names")
+ALLOWED = (*REQUIRED, "x_val", "y_val", "class_names")
 
 
 def npz(path: str | Path) -> Task:
@@ -47,8 +47,8 @@ def npz(path: str | Path) -> Task:
     )
 
 
-def _bad(file: Path, key: str, found: str, allowed: str) -> BadInput:
-    return BadInput(f"{file}: {key} {found}; allowed: {allowed}")
+def _bad(file: Path, key: str, given: str, allowed: str) -> BadInput:
+    return BadInput(f"{file}: {key} {given}; allowed: {allowed}")
 
 
 def _read(file: Path) -> dict[str, np.ndarray]:
@@ -56,19 +56,18 @@ def _read(file: Path) -> dict[str, np.ndarray]:
         raise BadInput(f"task {file}: no such file; allowed: an .npz with {', '.join(REQUIRED)}")
     try:
         with np.load(file, allow_pickle=False) as archive:
-            found = list(archive.keys())
-            arrays = {key: archive[key] for key in found if key in REQUIRED + OPTIONAL}
+            keys = list(archive.keys())
+            arrays = {key: archive[key] for key in keys if key in ALLOWED}
     except (OSError, EOFError, ValueError, AttributeError, TypeError, zlib.error, zipfile.BadZipFile) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise BadInput(f"{file} cannot be read as .npz: {reason}; allowed: plain arrays, nothing pickled") from error
-    known = ", ".join(REQUIRED + OPTIONAL)
-    unknown = [key for key in found if key not in arrays]
+    unknown = [key for key in keys if key not in arrays]
     if unknown:  # a mistyped x_val would otherwise be passed over in silence
-        raise _bad(file, ", ".join(unknown), "not known", known)
-    needed = REQUIRED + (("x_val", "y_val") if {"x_val", "y_val"} & set(found) else ())
-    missing = [key for key in needed if key not in found]
+        raise _bad(file, ", ".join(unknown), "unknown", ", ".join(ALLOWED))
+    needed = REQUIRED + (("x_val", "y_val") if {"x_val", "y_val"} & set(keys) else ())
+    missing = [key for key in needed if key not in keys]
     if missing:
-        raise _bad(file, ", ".join(missing), "missing", known)
+        raise _bad(file, ", ".join(missing), "missing", ", ".join(ALLOWED))
     return arrays
 
 

@@ -1,0 +1,28 @@
+"""The command line, one file per group of commands. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from edgebook.cli import about, runs, single_files
+from edgebook.errors import BadInput
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Which lightweight version of this neural network should ship on that edge device?",
+)
+for command in (*runs.COMMANDS, *single_files.COMMANDS, *about.COMMANDS):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run a command; what the user got wrong is one line and exit code 2."""
+    try:
+        app()
+    except BadInput as error:
+        print(f"edgebook: {error}", file=sys.stderr)
+        sys.exit(2)

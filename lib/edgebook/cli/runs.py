@@ -1,0 +1,98 @@
+"""Commands on whole runs: execute a preset, make its pages again, ask what to ship."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgebook.errors import BadInput
+
+RunName = Annotated[str, typer.Argument(help="name of a run: the folder under reports/")]
+
+
+def run(
+    preset: Annotated[Path, typer.Argument(help="quick, standard, smoke, full, or a file: path/to/preset.yaml")],
+    only: Annotated[list[str] | None, typer.Option(help="only this notebook (repeat for more)")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="notebook.parameter=value, or shared.parameter=value")] = None,
+    name: Annotated[str | None, typer.Option(help="name of the run; the preset's when left out")] = None,
+    fresh: Annotated[bool, typer.Option(help="execute again what is already done")] = False,
+    dry_run: Annotated[bool, typer.Option(help="list executions and pages, start nothing")] = False,
+    jobs: Annotated[int | None, typer.Option(min=1, help="notebooks at once; cores / training threads when left out")] = None,
+) -> None:
+    """Run a preset: notebooks, pages, index. What is done is found again; what was stopped goes on."""
+    from edgebook.runner.plan import chosen, plan
+    from edgebook.runner.preset import read_preset
+
+    name = preset.stem if name is None else name
+    folder = run_folder(name, where="--name")
+    if dry_run:
+        for execution in chosen(plan(read_preset(preset, set_ or []), name), only or []):
+            print(f"{execution.name}  ->  {folder / 'pages' / execution.name}.html")
+        return
+    from edgebook.runner.run import Options, run_preset
+
+    failures = run_preset(
+        preset,
+        name,
+        Options(tuple(only or ()), tuple(set_ or ()), fresh, jobs),
+        check="edgebook.experiment.preflight:check",
+        page="edgebook.report.pages.notebook_page:page",
+    )
+    report(name)
+    if failures:
+        print(f"edgebook: {failures} failed; the index lists them with the reasons", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def report(name: RunName = "quick") -> None:
+    """Make a run's index.html, rows.jsonl and rows.csv again from its rows."""
+    from edgebook.report.pages.index import index
+
+    print(index(run_folder(name)))
+
+
+def pick(
+    name: RunName = "quick",
+    task: Annotated[str | None, typer.Option(help="only this data set")] = None,
+    model: Annotated[str | None, typer.Option(help="only this architecture")] = None,
+    runtime: Annotated[str | None, typer.Option(help="only this runtime")] = None,
+    max_loss: Annotated[float | None, typer.Option(help="score that may be lost; the metric's margin when left out")] = None,
+    max_size_kb: Annotated[float | None, typer.Option(help="largest file, kB (1,000 bytes)")] = None,
+    max_latency_ms: Annotated[float | None, typer.Option(help="longest median call, ms")] = None,
+) -> None:
+    """Name the file to ship, for every task and model of a run: chosen on validation, with its test score."""
+    from edgebook.registry import pick as known
+    from edgebook.report.choose import Limits
+    from edgebook.report.document import read
+    from edgebook.runtimes.base import RUNTIMES
+
+    if runtime is not None:
+        known(RUNTIMES, runtime, "runtime")
+    limits = Limits(max_loss, None if max_size_kb is None else max_size_kb * 1000, max_latency_ms, runtime)
+    document = read(run_folder(name))
+    for problem in document.problems:
+        print(f"edgebook: {problem}", file=sys.stderr)
+    cases = [case for case in document.cases if task in (None, case.task) and model in (None, case.model)]
+    if not cases:
+        there = ", ".join(sorted({f"{case.task} {case.model}" for case in document.cases}))
+        raise BadInput(f"{name}: no rows of task {task or 'any'} and model {model or 'any'}; allowed: {there}")
+    for case in cases:
+        answer = case.answer(limits)
+        print(f"{case.title}, {case.setting}: {answer.text}")
+        if answer.row and answer.row["artifact"]:
+            print(f"  {document.folder / answer.row['artifact']}")
+
+
+def run_folder(name: str, where: str = "NAME") -> Path:
+    """The folder of a run. Raises BadInput for a name that is no plain folder name."""
+    from edgebook.parameters import check
+    from edgebook.paths import reports_dir
+
+    check({"run": name}, where=where)
+    return reports_dir() / name
+
+
+COMMANDS = (run, report, pick)

@@ -1,0 +1,1 @@
+"""Distillation: a small network is trained with a large one as its teacher."""

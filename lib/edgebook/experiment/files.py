@@ -1,0 +1,64 @@
+"""The files of an execution beside its rows: artifacts under their final names, and the samples behind the scores."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgebook.experiment.notebook import Notebook
+from edgebook.measure import columns
+from edgebook.measure.session import Measured
+from edgebook.runtimes.base import Artifact
+
+
+def settle(artifact: Artifact, row_id: str) -> Artifact:
+    """The artifact and what lies beside it, renamed to `<row>-<hash of the file>`: a new file never replaces the one that
+    rows of an earlier attempt name.
+    """
+    draft = artifact.path.name.removesuffix(artifact.path.suffix)
+    digest = hashlib.sha256(artifact.path.read_bytes()).hexdigest()[:8]
+    for file in artifact.path.parent.glob(f"{draft}.*"):
+        os.replace(file, file.with_name(file.name.replace(draft, f"{row_id}-{digest}", 1)))
+    return replace(artifact, path=artifact.path.with_name(f"{row_id}-{digest}{artifact.path.suffix}"))
+
+
+def remove_stale_artifacts(folder: Path, built: list[dict[str, Any]]) -> None:
+    """Delete what no row names any more, once the new rows are written."""
+    named = {Path(row["artifact"]).stem for row in built if row["artifact"]}
+    for file in folder.glob("*"):
+        if file.name.split(".", 1)[0] not in named:
+            file.unlink()
+
+
+def save_samples(nb: Notebook, measured: dict[str, Measured], built: list[dict[str, Any]]) -> None:
+    """Predictions, item scores and block medians of every measured row in one .npz per execution, the targets once; the rows
+    that have arrays there name it.
+    """
+    arrays: dict[str, np.ndarray] = {"targets": nb.task.y_test.numpy()}
+    for row_id, result in measured.items():
+        if "test" in result.outputs:
+            x, _ = columns.split_arrays(nb.task, "test", result.items["test"])
+            arrays[f"{row_id}.items"] = result.items["test"].astype(np.int32)
+            arrays[f"{row_id}.item_scores"] = columns.item_scores(result, nb.task, "test")[0]
+            arrays[f"{row_id}.predictions"] = nb.task.kind.predict(result.outputs["test"], x)
+        arrays[f"{row_id}.blocks_ms"] = np.array(result.blocks_p50, np.float32)
+        arrays[f"{row_id}.blocks_quiet"] = np.array(result.quiet, bool)
+    path = nb.run_dir / "samples" / f"{nb.execution}.npz"
+    write_arrays(path, arrays)
+    for row in built:
+        if row["row_id"] in measured:
+            row["samples"] = str(path.relative_to(nb.run_dir))
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """A compressed .npz, replaced whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(draft, "wb") as file:
+        np.savez_compressed(file, **arrays)
+    os.replace(draft, path)

@@ -1,0 +1,109 @@
+"""Files and folders that are whole or absent, and what killed processes left behind."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from edgebook.errors import BadInput
+
+DRAFT = ".draft"  # ending of files that are being written; they are locked while their writer lives
+SETTLE_S = 2.0  # age below which nothing counts as abandoned: its maker may not have locked it yet
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace `path` whole or not at all, also when the process dies or the power fails half-way."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{uuid.uuid4().hex[:12]}{DRAFT}")
+    try:
+        with open(draft, "wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(draft, path)
+        _flush_folder(path.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """The same for text, as UTF-8."""
+    write_bytes(path, text.encode())
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make the names in a folder durable; some file systems do not need or know it."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_writable(folder: Path) -> None:
+    """Create `folder` where it is absent. Raises BadInput, with the folder and the reason, when nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"edgebook")
+    except OSError as error:
+        raise BadInput(f"{folder}: cannot be written: {error.strerror}") from None
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[bool]:
+    """Whether this process alone holds `folder` until the end of the block: a kernel lock, freed however the process ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield _try_lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def temporary_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """A new folder, held and removed at the end; `remove_abandoned` removes those of killed processes."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    try:
+        with held(folder):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_abandoned(parent: Path, pattern: str) -> list[Path]:
+    """Remove the files and folders matching `pattern` in `parent` that no living process holds; what was removed."""
+    removed = []
+    for path in parent.glob(pattern):
+        with suppress(OSError):  # it went by itself, or belongs to somebody else
+            if time.time() - path.stat().st_mtime < SETTLE_S:
+                continue
+            with held(path) as alone:
+                if alone:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+                    removed.append(path)
+    return removed

@@ -1,0 +1,246 @@
+"""Every parameter of every notebook, once: name -> type, range, choices, unit, meaning. A name means the same everywhere."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from edgebook.errors import BadInput
+from edgebook.naming import is_path
+from edgebook.parameter_types import (
+    BASELINE_RECIPE,
+    RECIPE,
+    Algorithm,
+    Bits,
+    Count,
+    Names,
+    Natural,
+    NotNegative,
+    OpenRatio,
+    Positive,
+    Ratio,
+    RunName,
+    Share,
+    several,
+)
+from edgebook.paths import NOTEBOOKS
+from edgebook.registry import resolve
+
+UNION_TAGS = ("float", "constrained-float", "none")  # what pydantic puts into an error's place for `number or null`
+
+
+@dataclass(frozen=True)
+class Param:
+    """One line of the reference.
+
+    type: what pydantic checks, or a table of fields, each with its type. choices: the table whose names are allowed, as
+    "module:TABLE", imported only when a value is checked. takes_path: a file may be given instead of a name.
+    """
+
+    type: Any
+    meaning: str
+    unit: str = ""
+    choices: str | None = None
+    takes_path: bool = False
+
+    @property
+    def merges(self) -> bool:
+        """Whether later layers (preset, command line) replace fields one by one, not the whole value."""
+        return isinstance(self.type, dict)
+
+    def names(self) -> list[str]:
+        """The allowed names, sorted."""
+        return sorted(resolve(self.choices)) if self.choices else []
+
+
+MODELS = "edgebook.models:MODELS"
+RUNTIMES = "edgebook.runtimes.base:RUNTIMES"
+
+PARAMS: dict[str, Param] = {
+    "run": Param(RunName, "name of the run: the folder under reports/"),
+    "task": Param(str, "data set, or a path to your .npz", choices="edgebook.tasks:TASKS", takes_path=True),
+    "model": Param(str, "architecture, or path/to/file.py:function", choices=MODELS, takes_path=True),
+    "model_shape": Param(dict[str, Any], "arguments of the model's builder"),
+    "seed": Param(Natural, "seed of training and of every random choice"),
+    "device": Param(Literal["auto", "cpu", "cuda", "mps"], "where training runs"),
+    "train_threads": Param(Count, "threads of training", "cores"),
+    "threads": Param(Count, "threads of the runtimes", "cores"),
+    "runtimes": Param(Names, "runtimes that files are made for", choices=RUNTIMES),
+    "batch_sizes": Param(list[Count], "items per call, one file for each size; the first is compared with", "items"),
+    "measure_s": Param(Positive, "time spent timing a file", "s"),
+    "baseline_recipe": Param(BASELINE_RECIPE, "how the baseline is trained"),
+    "finetune_recipe": Param(RECIPE, "fine-tuning after compression; other fields as the baseline's"),
+    "distill_recipe": Param(RECIPE, "the student's training, distilled and alone; other fields as the baseline's"),
+    "qat_recipe": Param(RECIPE, "training with rounding in the loop; other fields as the baseline's"),
+    "importances": Param(Names, "how channels are ranked for removal", choices="edgebook.compress.prune:IMPORTANCES"),
+    "pruning_ratios": Param(list[Ratio], "share of every layer's channels to remove"),
+    "scope": Param(Literal["uniform", "global", "isomorphic"], "channels ranked per layer, over all, or over similar layers"),
+    "macs_ratios": Param(list[Ratio], "share of the multiply-accumulates to remove"),
+    "n_steps": Param(Count, "pruning steps, with fine-tuning after each"),
+    "scan_ratios": Param(several(Ratio), "share of one layer's channels removed at a time"),
+    "latency_ratios": Param(list[OpenRatio], "share of the baseline's latency that latency-aware pruning may leave"),
+    "latency_runtime": Param(str, "runtime whose latency is reduced", choices=RUNTIMES),
+    "latency_cost": Param(str, "what latency-aware pruning keeps low per time saved", choices="edgebook.compress.prune:COSTS"),
+    "latency_tune_items": Param(Natural, "items that a candidate is trained on before it is judged; 0: none", "items"),
+    "equal_latency_scopes": Param(
+        list[Literal["uniform", "global"]], "controls of latency-aware pruning at equal latency: per layer, or one ranking"
+    ),
+    "hidden_ratios": Param(several(Ratio), "share of the hidden units to remove"),
+    "hidden_importances": Param(
+        Names, "how hidden units are ranked for removal", choices="edgebook.compress.prune:HIDDEN_IMPORTANCES"
+    ),
+    "regularizers": Param(list[str], "sparse learning before pruning", choices="edgebook.compress.prune:REGULARIZERS"),
+    "reg": Param(Positive, "strength of sparse learning, added to the gradients"),
+    "sparsities": Param(several(Ratio), "share of the weights set to zero, rising"),
+    "sparsity_scope": Param(Literal["global", "layer"], "weights ranked over the whole network, or in every layer"),
+    "lottery_scope": Param(Literal["global", "layer"], "the same for lottery tickets"),
+    "sparsity_initial": Param(Ratio, "sparsity at which the cubic schedule begins"),
+    "sparsity_begin": Param(Share, "share of the training steps after which the cubic schedule begins"),
+    "sparsity_end": Param(Share, "share of the training steps after which it has reached its final sparsity"),
+    "sparsity_frequency": Param(Count, "steps between two rises of the sparsity", "steps"),
+    "n_of_m": Param(list[str], "patterns such as 2:4: the n largest of every m consecutive weights stay"),
+    "keep_dense": Param(list[str], "layers that N:M patterns leave alone"),
+    "l1_weights": Param(list[Positive], "weight of the sum of all absolute weights in the loss"),
+    "l1_threshold": Param(Positive, "weights smaller than this are set to zero after training with L1"),
+    "round_to": Param(Literal[1, 4, 8, 16], "channel counts are multiples of this", "channels"),
+    "finetune_soft_weight": Param(Share, "weight of the float baseline's outputs in the fine-tuning loss; labels get the rest"),
+    "torch_pruning_control": Param(bool, "also prune to the same MACs with Torch-Pruning's defaults, as the control"),
+    "scratch_ratios": Param(list[Ratio], "ratios whose pruned shape is also trained from scratch, as the control"),
+    "precisions": Param(Names, "number formats of the files", choices="edgebook.vocabulary:PRECISIONS"),
+    "granularities": Param(several(Literal["channel", "tensor"]), "one weight scale per channel, or per layer"),
+    "algorithms": Param(several(Algorithm), "how the ranges of static integers are chosen"),
+    "n_calibration": Param(Count, "training items that set the ranges of static integers", "items"),
+    "symmetric": Param(bool, "static integers: weights have zero point 0"),
+    "reduce_range": Param(bool, "static integers: weights use 7 bits, for x86 without VNNI"),
+    "per_layer": Param(
+        dict[str, str],
+        "static integers: pattern of layer names -> another number format",
+        choices="edgebook.vocabulary:PRECISIONS",
+    ),
+    "calibration_sizes": Param(list[Count], "sizes of the calibration probes", "items"),
+    "calibration_seeds": Param(several(Natural), "random draws of the calibration probes"),
+    "repairs": Param(
+        list[str],
+        "what is done to the float network before it gets one scale per layer",
+        choices="edgebook.compress.quantize:REPAIRS",
+    ),
+    "student": Param(str, "architecture of the student, or path/to/file.py:function", choices=MODELS, takes_path=True),
+    "student_shape": Param(dict[str, Any], "arguments of the student's builder"),
+    "temperatures": Param(several(Positive), "softens the outputs of teacher and student (Hinton et al. 2015)"),
+    "soft_weight": Param(Share, "weight of the teacher's outputs in the loss; the labels get the rest"),
+    "codebook_bits": Param(several(Bits), "bits of each weight's index", "bits"),
+    "codebook_levels": Param(Names, "which values the weights may take", choices="edgebook.compress.quantize:LEVELS"),
+    "average_bits": Param(several(Bits), "bits per weight of the uniform network, whose size is the budget", "bits"),
+    "bit_options": Param(several(Bits), "bits that a layer may have", "bits"),
+    "n_sensitivity": Param(Count, "validation items that sensitivity is measured on", "items"),
+    "n_finalists": Param(Natural, "networks of this run, the best on validation, that are exported beside the baseline"),
+    "latency_budget_ms": Param(NotNegative, "longest time per item; 0: no limit", "ms"),
+    "max_loss": Param(NotNegative | None, "validation score that may be lost to the baseline; null: the metric's margin"),
+}
+
+
+@lru_cache
+def notebook_defaults(stem: str) -> dict[str, Any]:
+    """The parameters of a notebook and their defaults, read from its parameters cell. Raises BadInput when unknown."""
+    books = {path.stem: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
+    if stem not in books:
+        raise BadInput(f"notebook {stem!r} is unknown; known: {', '.join(books)}")
+    for cell in json.loads(books[stem].read_text(encoding="utf-8"))["cells"]:
+        if "parameters" in cell["metadata"].get("tags", []):
+            statements = ast.parse("".join(cell["source"])).body
+            assignments = [(node.targets[0], node.value) for node in statements if isinstance(node, ast.Assign)]
+            return {name.id: ast.literal_eval(value) for name, value in assignments if isinstance(name, ast.Name)}
+    return {}
+
+
+def check(values: Mapping[str, Any], *, where: str) -> None:
+    """Refuse a parameter that is unknown, of a wrong type or out of range.
+
+    Raises BadInput, one line with file, key, value and what is allowed. `where` is the file, or the file and section.
+    """
+    for name, value in values.items():
+        if name not in PARAMS:
+            raise BadInput(f"{where}: {name} is not a parameter; known: {', '.join(sorted(PARAMS))}")
+        _check_type(name, PARAMS[name].type, value, where)
+        _check_choices(name, value, where)
+
+
+def _check_type(name: str, type_: Any, value: Any, where: str) -> None:
+    """Refuse a value of a wrong type or range, or an unknown field."""
+    if isinstance(type_, dict):
+        if not isinstance(value, dict):
+            raise BadInput(f"{where}: {name} = {value!r}: a mapping is needed; fields: {', '.join(type_)}")
+        if unknown := [str(field) for field in value if field not in type_]:
+            raise BadInput(f"{where}: {name}: {', '.join(unknown)} is not a field of it; allowed: {', '.join(type_)}")
+        for field, inner in value.items():
+            _check_type(f"{name}.{field}", type_[field], inner, where)
+        return
+    try:
+        TypeAdapter(type_).validate_python(value, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = "".join(f"[{part!r}]" for part in first["loc"] if part not in UNION_TAGS)
+        hint = "; YAML reads 1e-3 as text, write 0.001" if first["type"].endswith("_type") and _is_numeric(first["input"]) else ""
+        raise BadInput(f"{where}: {name}{place} = {first['input']!r}: {first['msg']}{hint}") from None
+
+
+def _is_numeric(value: Any) -> bool:
+    """Whether a text looks like a number."""
+    try:
+        return isinstance(value, str) and float(value) is not None
+    except ValueError:
+        return False
+
+
+def _check_choices(name: str, value: Any, where: str) -> None:
+    """Refuse a name that the parameter's table does not have, or a path without a file."""
+    param = PARAMS[name]
+    for choice in _choices_in(value) if param.choices else []:
+        if param.takes_path and is_path(choice):
+            if not Path(choice.rpartition(":")[0] or choice).expanduser().is_file():
+                raise BadInput(f"{where}: {name} = {choice!r}: no such file")
+        elif choice not in param.names():
+            raise BadInput(f"{where}: {name} = {choice!r} is unknown; allowed: {', '.join(param.names())}")
+
+
+def _choices_in(value: Any) -> Iterable[str]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+
+
+def reference(names: list[str] | None = None) -> list[dict[str, str]]:
+    """The table of parameters as text: name, type, unit, meaning, for all or for the given names."""
+    lines = []
+    for name in names or PARAMS:
+        param = PARAMS[name]
+        if param.merges:
+            allowed = "fields: " + ", ".join(f"{field} ({_in_words(type_)})" for field, type_ in param.type.items())
+        else:
+            allowed = _in_words(param.type)
+        if param.choices:
+            allowed = f"{allowed.split()[0]}: {', '.join(param.names())}"
+        lines.append({"name": name, "type": allowed, "unit": param.unit, "meaning": param.meaning})
+    return lines
+
+
+def _in_words(type_: Any) -> str:
+    """A type in a few words: `number, >= 0, < 1`, `one of adam, sgd`, `list of (...)`."""
+    return _schema_in_words(TypeAdapter(type_).json_schema())
+
+
+def _schema_in_words(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return f"one of {', '.join(map(str, schema['enum']))}"
+    if "anyOf" in schema:
+        return " or ".join(_schema_in_words(option) for option in schema["anyOf"])
+    if schema.get("type") == "array":
+        return f"list of ({_schema_in_words(schema['items'])})"
+    bounds = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+    kind = str(schema.get("type", "any")).replace("object", "mapping")
+    return ", ".join([kind, *(f"{sign} {schema[key]:g}" for key, sign in bounds.items() if key in schema)])

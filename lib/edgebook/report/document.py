@@ -1,0 +1,123 @@
+"""A run's rows as one document: its page, rows.csv, `edgebook pick` and 90_compare all read this, so that they agree."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgebook import rows as rows_module
+from edgebook.errors import BadInput
+from edgebook.report.aggregate import files, grouped, ok, with_references
+from edgebook.report.answer import Answer, answer
+from edgebook.report.choose import Limits
+from edgebook.rows import Row
+
+SETTING = ("device", "threads", "batch_size")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One task and model in one setting: what is compared, and what one answer is given for.
+
+    rows: one per file, all seeds; rows without figures stand in the first setting of their model. beside: all rows of the
+    task and model.
+    """
+
+    task: str
+    model: str
+    title: str  # both, for people
+    setting: str  # "on host, 1 thread, 1 item per call"
+    rows: list[Row]
+    beside: list[Row]
+
+    def has(self, column: str) -> bool:
+        """Whether a row here has a score and this figure, so that the two can be drawn."""
+        return any(row["score"] is not None and row[column] is not None for row in ok(self.rows))
+
+    def answer(self, limits: Limits | None = None) -> Answer:
+        """What to ship here."""
+        return answer(ok(self.rows), limits, beside=self.beside)
+
+
+@dataclass(frozen=True)
+class Document:
+    """rows: all that were read, as they are. problems: one line for each that could not be read. cases: what they say.
+
+    executions: those that have rows or a page, and that the preset names.
+    """
+
+    run: str
+    folder: Path
+    rows: list[Row]
+    problems: list[str] = field(default_factory=list)
+    cases: list[Case] = field(default_factory=list)
+    executions: list[str] = field(default_factory=list)
+
+
+def read(run_dir: Path) -> Document:
+    """The document of a run's folder. Raises BadInput when the run has no rows."""
+    folder = Path(run_dir)
+    rows, problems = rows_module.read(folder) if (folder / "rows").is_dir() else ([], [])
+    if not rows:
+        raise BadInput(f"{folder}: no rows to show; `edgebook run params/quick.yaml` makes some{_first(problems)}")
+    return Document(folder.name, folder, rows, problems, cases(rows), _executions(folder, rows))
+
+
+def _executions(folder: Path, rows: list[Row]) -> list[str]:
+    pages = {path.stem for path in (folder / "pages").glob("*.html")}
+    try:
+        named = rows_module.executions_of(folder)
+    except ValueError:  # said among the problems
+        named = None
+    return sorted({row["execution"] for row in rows if row["execution"]} | (pages if named is None else pages & named))
+
+
+def _first(problems: list[str]) -> str:
+    return f"; {len(problems)} lines cannot be read, the first: {problems[0]}" if problems else ""
+
+
+def cases(rows: list[Row]) -> list[Case]:
+    """One case for each task, model, device, threads and batch size: latencies of different ones do not compare."""
+    shown = [row for row in files(with_references(rows)) if row["task"] and row["model"]]
+    return [
+        Case(task, model, f"{task} · {model}", _setting_text(setting), members, group)
+        for (task, model), group in grouped(shown, ("task", "model")).items()
+        for setting, members in _settings(group)
+    ]
+
+
+def _settings(group: list[Row]) -> list[tuple[tuple, list[Row]]]:
+    """The rows of one model by setting, this host's first; rows without figures join the first one."""
+    settings = sorted(grouped(ok(group), SETTING).items(), key=lambda item: item[0][0] != "host") or [((None, None, None), [])]
+    (first, members), *rest = settings
+    return [(first, members + [row for row in group if row["status"] != "ok"]), *rest]
+
+
+def _setting_text(setting: tuple) -> str:
+    device, threads, batch = setting
+    parts = [
+        f"on {device}" if device else "",
+        f"{threads} thread{'s' if threads != 1 else ''}" if threads else "",
+        f"{batch} item{'s' if batch != 1 else ''} per call" if batch else "",
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def to_csv(document: Document) -> str:
+    """The flat table: the contract's columns in their order, then what objects hold, by name."""
+    flat = [rows_module.flatten(row) for row in document.rows]
+    plain = [name for name in rows_module.COLUMNS if name not in rows_module.OBJECTS]
+    dotted = sorted({name for row in flat for name in row} - set(plain), key=lambda name: (_group(name), name))
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, plain + dotted, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(flat)
+    return buffer.getvalue()
+
+
+def _group(name: str) -> int:
+    """Where the object of a dotted column stands among the objects; columns of none come last."""
+    start = name.partition(".")[0]
+    return rows_module.OBJECTS.index(start) if start in rows_module.OBJECTS else len(rows_module.OBJECTS)

@@ -1,0 +1,10 @@
+"""Rows -> figures. Every function returns a matplotlib Figure; its title is also its alt text."""
+
+from edgebook.report.plots.bars import bars
+from edgebook.report.plots.boards import boards
+from edgebook.report.plots.confusion import confusion
+from edgebook.report.plots.front import front
+from edgebook.report.plots.learning_curve import learning_curve
+from edgebook.report.plots.sweep import sweep
+
+__all__ = ["bars", "boards", "confusion", "front", "learning_curve", "sweep"]

@@ -1,0 +1,132 @@
+"""One network in every runtime and number format, the boards that each file fits, and what to ship to each board."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from edgebook.devices import Device, fit
+from edgebook.report import format as fmt
+from edgebook.report.aggregate import is_own_baseline, value
+from edgebook.report.answer import answer
+from edgebook.report.choose import Limits, cheapest, smallest
+from edgebook.report.columns import columns_of, others_text, why_not
+from edgebook.report.tables import STYLE, frame
+from edgebook.rows import Row
+
+Devices = dict[str, Device]
+
+
+def show(rows: list[Row], devices: Devices, caption: str = "", *, latency_budget_ms: float = 0) -> Any:
+    """`lines` for a notebook: an object that JupyterLab and nbconvert show as HTML, other places as text."""
+    from IPython.display import HTML
+
+    content = lines(rows, devices, latency_budget_ms=latency_budget_ms)
+    heads = list(dict.fromkeys(head for line in content for head in line["figures"]))
+    headers = ["version", *(f'<th scope="col">{escape(head)}</th>' for head in [*heads, "fits"])]
+    body = [_html_line(line, heads) for line in content]
+    return HTML(f"<style>{STYLE}</style>{frame(caption, 'Every runtime and number format', headers, body)}")
+
+
+def lines(rows: list[Row], devices: Devices, *, latency_budget_ms: float = 0) -> list[dict[str, Any]]:
+    """One dict per row: `version`, `runtime`, `format`, `figures` (head -> (figure, what stands under it); empty for a row
+    without) and `fits`: the boards with room, or the reason. Runtimes that lack a number format share one.
+    """
+    content: list[dict[str, Any]] = []
+    for row in rows:
+        line = {"version": fmt.name(row), "runtime": row["runtime"] or "", "format": row["precision"] or "", "figures": {}}
+        if row["status"] == "ok":
+            content.append(line | {"figures": _figures(row, rows), "fits": _boards(row, devices, latency_budget_ms or None)})
+            continue
+        if value(row, "extra.unsupported") != "precision":
+            content.append(line | {"fits": why_not(row, rows)})
+            continue
+        line["fits"] = f"no {row['precision']} there; {others_text(row, rows)}"
+        same = [other for other in content if all(other[key] == line[key] for key in ("version", "format", "fits"))]
+        if same:
+            same[0]["runtime"] += f", {line['runtime']}"
+        else:
+            content.append(line)
+    return content
+
+
+def _figures(row: Row, rows: list[Row]) -> dict[str, tuple[str, str]]:
+    """head -> (the figure, what stands under it)."""
+    score, latency = columns_of(rows)[0], row["latency_ms_p50"]
+    is_estimate = latency is None and row["latency_ms_est"] is not None
+    ram, kind = (row["arena_bytes"], "arena") if row["arena_bytes"] is not None else (row["rss_bytes"], "process")
+    has_difference = row["delta"] is not None and not is_own_baseline(row)
+    against = (fmt.difference(row["delta"], row["metric"]), row["verdict"] or "") if has_difference else (fmt.NONE, "")
+    return {
+        f"{score.head}, {score.unit}" if score.unit else score.head: (score.main(row), score.around(row)),
+        "against the baseline": against,
+        "agreement, %": (fmt.share(row["agreement"]), ""),
+        "file, kB": (fmt.kilobytes(row["size_bytes"]), ""),
+        "RAM, kB": (fmt.kilobytes(ram), kind if ram is not None else ""),
+        "latency, ms": (fmt.digits(row["latency_ms_est"] if is_estimate else latency), "estimated" if is_estimate else ""),
+    }
+
+
+def _html_line(line: dict[str, Any], heads: list[str]) -> str:
+    where = " · ".join(filter(None, (line["runtime"], line["format"])))
+    first = f'<th scope="row">{escape(line["version"])}<span class="eb-ci">{escape(where)}</span></th>'
+    if not line["figures"]:
+        return f'<tr class="eb-unsupported">{first}<td colspan="{len(heads) + 1}" class="eb-why">{escape(line["fits"])}</td></tr>'
+    cells = "".join(_html_cell(*line["figures"][head]) for head in heads)
+    return f'<tr>{first}{cells}<td class="eb-fits">{escape(line["fits"])}</td></tr>'
+
+
+def _html_cell(figure: str, around: str) -> str:
+    under = f'<span class="eb-ci">{escape(around)}</span>' if around else ""
+    return f'<td class="eb-n">{escape(figure)}{under}</td>'
+
+
+def _boards(row: Row, devices: Devices, budget_ms: float | None) -> str:
+    """`stm32f746, rp2040; not nrf52840 (too much ram)`; short where every board that runs it has room."""
+    results = {name: fit(row, device, latency_budget_ms=budget_ms) for name, device in devices.items()}
+    fits = [name for name, result in results.items() if result["fits"]]
+    others = [f"{name} ({result['why']})" for name, result in results.items() if result["fits"] is False]
+    if len(fits) > 2 and not others:
+        return f"all {len(fits)} that run it"
+    parts = (", ".join(fits), f"not {', '.join(others)}" if others else "")
+    return "; ".join(filter(None, parts)) or "no board here runs it"
+
+
+def choices(rows: list[Row], devices: Devices, *, max_loss: float | None = None, latency_budget_ms: float = 0) -> dict[str, str]:
+    """Board -> what to ship there, by the rules of every answer, among the files that fit.
+
+    On a board with an accelerator its files come first; then, where latencies are the board's own, the fastest, elsewhere the
+    smallest. max_loss: of the validation score; None: the metric's margin. One entry for all boards where the baseline has
+    learned nothing.
+    """
+    limits = Limits(max_loss=max_loss)
+    overall = answer(rows, limits)
+    if overall.choice.unlearned:
+        return {"every board": overall.text}
+    return {name: _choice(rows, device, limits, latency_budget_ms or None) for name, device in devices.items()}
+
+
+def _choice(rows: list[Row], device: Device, limits: Limits, budget_ms: float | None) -> str:
+    results = {row["row_id"]: fit(row, device, latency_budget_ms=budget_ms) for row in rows}
+    fitting = [row for row in rows if results[row["row_id"]]["fits"]]
+    if not fitting:
+        runnable = any(result["fits"] is False for result in results.values())
+        return "none of the files that run there fits" if runnable else "none of these files runs there"
+    compiled = [row for row in fitting if row["device"] == device.accelerator is not None]
+    best = cheapest if compiled or device.name == "host" else smallest
+    chosen = answer(compiled, limits, beside=rows, best=best) if compiled else None
+    if chosen is None or chosen.row is None:
+        chosen = answer(fitting, limits, beside=rows, best=best)
+    return chosen.text if chosen.row is None else f"{chosen.text} {_memory(chosen.row, results[chosen.row['row_id']])}"
+
+
+def _memory(row: Row, result: dict[str, Any]) -> str:
+    """`Flash 8.1 %, RAM 14.2 % (46.6 kB), most in CONV_2D (operator 3).`"""
+    ram = row["rss_bytes"] if row["arena_bytes"] is None else row["arena_bytes"]
+    flash_share, ram_share = (_share(result["shares"][key]) for key in ("flash_bytes", "ram_bytes"))
+    peak = f", most in {result['peak']['operator']} (operator {result['peak']['index']})" if result["peak"] else ""
+    return f"Flash {flash_share}, RAM {ram_share} ({fmt.size(ram)}){peak}."
+
+
+def _share(part: float) -> str:
+    return "under 0.1 %" if part < 0.001 else f"{100 * part:.1f} %"

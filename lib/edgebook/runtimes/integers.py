@@ -1,0 +1,25 @@
+"""Real values and the integers of a tensor, by its own scale and zero point; numpy only, for the load sides.
+
+A tensor's `detail` is a dict with "dtype" and "quantization": (scale, zero_point), as LiteRT's interpreter gives it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def to_stored(x: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+    """Real values in the tensor's dtype: round(x / scale) + zero_point, clipped."""
+    scale, zero_point = detail["quantization"]
+    if not np.issubdtype(detail["dtype"], np.integer):
+        return x.astype(detail["dtype"])
+    limits = np.iinfo(detail["dtype"])
+    return np.clip(np.round(x / scale) + zero_point, limits.min, limits.max).astype(detail["dtype"])
+
+
+def to_real(q: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+    """(q - zero_point) * scale for integer tensors, others as they are."""
+    scale, zero_point = detail["quantization"]
+    return (q.astype(np.float32) - zero_point) * scale if np.issubdtype(q.dtype, np.integer) else q

@@ -1,0 +1,85 @@
+"""One document: the page, rows.csv and pick read the same rows and give the same answers."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from example_rows import all_wrong, baselines, example, recurrent
+from example_rows import rows as example_rows
+
+from edgebook.errors import BadInput
+from edgebook.report.document import cases, read, to_csv
+from edgebook.rows import COLUMNS, OBJECTS, write_rows
+
+
+def test_one_case_per_model_and_setting_this_host_first():
+    npu = example("npu", score=0.9, val=0.9, size=1, latency=None, family="prune", method="p", device="ethos", threads=None)
+    found = cases([npu, *baselines(), *recurrent(), baselines()[0] | {"batch_size": 8, "row_id": "b8"}])
+    assert [(case.title, case.setting) for case in found] == [
+        ("mnist1d · conv1d", "on host, 1 thread, 1 item per call"),
+        ("mnist1d · conv1d", "on host, 1 thread, 8 items per call"),
+        ("mnist1d · conv1d", "on ethos, 1 item per call"),
+        ("mnist1d · gru", "on host, 1 thread, 1 item per call"),
+    ]
+    assert len(found[2].beside) == 6
+    assert [case.has("latency_ms_p50") for case in found] == [True, True, False, True]
+    assert found[2].has("size_bytes")
+    assert not cases(all_wrong())[0].has("size_bytes")
+    assert found[2].answer().text.startswith("Nothing to recommend" if found[2].answer().row is None else "Ship npu")
+
+
+def test_rows_without_figures_stand_once():
+    found = cases([*baselines(), baselines()[0] | {"threads": 2, "row_id": "t2"}, *all_wrong()])
+    assert [sum(row["status"] != "ok" for row in case.rows) for case in found] == [3, 0]
+    (alone,) = cases(all_wrong())
+    assert (alone.setting, alone.answer().text) == ("", "Nothing to recommend: no version could be measured.")
+    assert cases([row | {"task": None} for row in all_wrong()]) == []
+
+
+def test_the_baseline_of_another_setting_judges(tmp_path):
+    npu = example("npu", score=0.93, val=0.937, size=1, latency=None, family="prune", method="p", runtime="vela", device="ethos")
+    assert cases([npu, *baselines()])[1].answer().row["label"] == "npu"
+    bad = [row | {"score": 0.11, "score_lo": 0.1} for row in baselines()]
+    assert cases([npu, *bad])[1].answer().row is None
+
+
+def test_the_table_has_the_columns_of_the_contract_first(tmp_path):
+    write_rows(tmp_path / "rows" / "a.jsonl", example_rows())
+    text = to_csv(read(tmp_path))
+    (head, *lines) = csv.reader(io.StringIO(text))
+    plain = [name for name in COLUMNS if name not in OBJECTS]
+    assert head[: len(plain)] == plain
+    assert [name.partition(".")[0] for name in head[len(plain) :]] == sorted(
+        (name.partition(".")[0] for name in head[len(plain) :]), key=list(OBJECTS).index
+    )
+    assert "asked.pruning_ratio" in head
+    assert [line[head.index("row_id")] for line in lines] == [row["row_id"] for row in example_rows()]
+    assert lines[0][head.index("delta")] == ""
+
+
+def test_pages_and_problems_belong_to_the_document(tmp_path):
+    write_rows(tmp_path / "rows" / "10_baseline.jsonl", baselines())
+    with (tmp_path / "rows" / "10_baseline.jsonl").open("a") as file:
+        file.write("{\n")
+    for name in ("10_baseline", "95_explore", "old"):
+        (tmp_path / "pages").mkdir(exist_ok=True)
+        (tmp_path / "pages" / f"{name}.html").write_text("")
+    document = read(tmp_path)
+    assert (document.run, len(document.rows), len(document.problems)) == (tmp_path.name, 4, 1)
+    assert document.executions == ["10_baseline", "10_baseline--mnist1d-conv1d--s0", "95_explore", "old"]
+    (tmp_path / "run.json").write_text('{"executions": ["10_baseline", "95_explore"]}')
+    assert "old" not in read(tmp_path).executions
+
+
+def test_a_run_without_rows_is_bad_input(tmp_path):
+    with pytest.raises(BadInput, match="no rows to show"):
+        read(tmp_path)
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows" / "a.jsonl").write_text("{\n{\n")
+    with pytest.raises(BadInput, match=r"2 lines cannot be read, the first: a\.jsonl:1: "):
+        read(tmp_path)
+    (tmp_path / "rows" / "a.jsonl").write_text("")
+    with pytest.raises(BadInput, match="no rows to show"):
+        read(tmp_path)
