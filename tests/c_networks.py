@@ -4,8 +4,21 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from tflite_files import activation, constant, network, options
 
+from edgebook.runtimes.c import generate, host
+from edgebook.runtimes.integers import to_stored
+
 PADDINGS = {"SAME": 0, "VALID": 1}
 ACTIVATIONS = {"NONE": 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3}
+
+
+def compiled(path, profile="single", flags=("-O2",)):
+    """A .tflite as C, compiled here."""
+    return host.compiled(generate.source(path, profile=profile), flags=flags)
+
+
+def stored_items(x, ends):
+    """Inputs in the integers of a network with these ends, (n, size)."""
+    return to_stored(x.numpy(), ends.input_detail).reshape(len(x), -1)
 
 
 def litert(path, items, *, reference=False):

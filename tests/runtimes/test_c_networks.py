@@ -6,32 +6,32 @@ import subprocess
 import numpy as np
 import pytest
 import torch
-from c_networks import litert
+from c_networks import compiled, litert, stored_items
 from tflite_files import activation, network, options
 
-from edgebook import runtimes
-from edgebook.compress.stream import stream
 from edgebook.errors import BadInput, Unsupported
 from edgebook.models import build_model
-from edgebook.runtimes import Quant, streaming
+from edgebook.models.streaming import stream
+from edgebook.runtimes.base import Quant, runtime
 from edgebook.runtimes.c import generate, host
 from edgebook.runtimes.c.graph import read
 from edgebook.runtimes.c.lower import lower
-from edgebook.runtimes.streaming import to_stored
-from edgebook.train import seed_all, train
+from edgebook.runtimes.export import export
+from edgebook.training.loop import seed_all, train
+from edgebook.training.recipe import Recipe
 
 pytestmark = pytest.mark.skipif(bool(host.missing()), reason=str(host.missing()))
 
 
-def export(model, task, folder, quant=None):
+def tflite(model, task, folder, quant=None):
     quant = quant or Quant(n_calibration=64)
-    return runtimes.export(model, task, folder / "net", runtime="litert", quant=quant).path
+    return export(model, task, folder / "net", runtime="litert", quant=quant).path
 
 
 def learned(name, task, epochs=3, **shape):
     seed_all(0)
     model = build_model(name, task.input_shape, task.n_outputs, **shape)
-    return train(model, task, epochs=epochs, batch_size=100, lr=0.01)
+    return train(model, task, Recipe(epochs=epochs, batch_size=100, lr=0.01, device="cpu"))
 
 
 NETS = {
@@ -49,44 +49,38 @@ def shipped(request, tmp_path_factory, mnist1d, digits):
     """(a trained network's static int8 file, all its test items in int8)."""
     task_name, shape = NETS[request.param]
     task = {"mnist1d": mnist1d, "digits": digits}[task_name]
-    path = export(learned(request.param, task, **shape), task, tmp_path_factory.mktemp(request.param))
-    scale, zero_point = host.load(path).input
-    items = to_stored(task.x_test.numpy(), {"quantization": (scale, zero_point), "dtype": np.int8})
-    return path, items.reshape(len(items), -1)
+    path = tflite(learned(request.param, task, **shape), task, tmp_path_factory.mktemp(request.param))
+    return path, stored_items(task.x_test, compiled(path).ends)
 
 
 def test_every_test_item_has_xnnpacks_answer_within_a_step(shipped):
     path, items = shipped
-    ours, theirs = host.load(path).run(items), litert(path, items)
+    ours, theirs = compiled(path).run(items), litert(path, items)
     assert np.abs(ours.astype(int) - theirs).max() <= 1
     assert np.array_equal(ours.argmax(1), theirs.argmax(1))
 
 
 def test_every_test_item_equals_the_reference_kernels(shipped):
     path, items = shipped
-    assert np.array_equal(host.load(path, profile="gemmlowp").run(items), litert(path, items, reference=True))
+    assert np.array_equal(compiled(path, "gemmlowp").run(items), litert(path, items, reference=True))
 
 
 @pytest.mark.parametrize("precision", ["int4-static", "tensor"])
 def test_other_weights_run_too(precision, net, mnist1d, tmp_path):
     quant = Quant(granularity="tensor", n_calibration=64) if precision == "tensor" else Quant(precision, n_calibration=64)
-    path = export(net, mnist1d, tmp_path, quant)
+    path = tflite(net, mnist1d, tmp_path, quant)
     items = np.random.default_rng(0).integers(-128, 128, (50, 40)).astype(np.int8)
-    assert np.array_equal(host.load(path, profile="gemmlowp").run(items), litert(path, items, reference=True))
+    assert np.array_equal(compiled(path, "gemmlowp").run(items), litert(path, items, reference=True))
 
 
 @pytest.mark.parametrize(("kind", "n_layers"), [("gru", 1), ("lstm", 1), ("gru", 2)])
 def test_a_recurrent_network_step_by_step_equals_litert(kind, n_layers, mnist1d, tmp_path):
     model = learned(kind, mnist1d, epochs=1, hidden=12, directions=1, head="last", n_layers=n_layers)
-    path = export(stream(model, mnist1d), mnist1d, tmp_path, Quant(n_calibration=8))
-    wanted = runtimes.runtime("litert").load(path).predict(mnist1d.x_test[:20].numpy())
-    compiled = host.load(path)
-    (scale_in, zero_in), (scale, zero) = compiled.input, compiled.output
-    detail = {"quantization": (scale_in, zero_in), "dtype": np.int8}
-    for item, outputs in zip(mnist1d.x_test[:20].numpy(), wanted, strict=True):
-        steps = to_stored(streaming.to_steps(item[None]), detail)
-        last = compiled.run(steps.reshape(len(steps), -1))[-1]
-        np.testing.assert_allclose((last.astype(np.float32) - zero) * np.float32(scale), outputs, atol=1e-6)
+    path = tflite(stream(model), mnist1d, tmp_path, Quant(n_calibration=8))
+    wanted = runtime("litert").side("load").load(path).predict(mnist1d.x_test[:20].numpy())
+    (tmp_path / "net.c").write_text(generate.source(path))
+    outputs = runtime("c").side("load").load(tmp_path / "net.c").predict(mnist1d.x_test[:20].numpy())
+    np.testing.assert_allclose(outputs, wanted, atol=1e-6)
 
 
 def test_a_state_of_another_scale_is_requantized_between_steps(net, mnist1d, tmp_path):
@@ -95,7 +89,7 @@ def test_a_state_of_another_scale_is_requantized_between_steps(net, mnist1d, tmp
     operators = [("ADD", options("AddOptions"), [0, 1], [2])]
     (tmp_path / "sum.tflite").write_bytes(network(operators, [0, 1], [2], tensors))
     (tmp_path / "sum.json").write_text('{"steps": 3, "x": 0, "y": 0, "states": [{"name": "h", "input": 1, "output": 0}]}')
-    outputs = host.load(tmp_path / "sum.tflite").run(np.full((3, 4), 13, np.int8))
+    outputs = compiled(tmp_path / "sum.tflite").run(np.full((3, 4), 13, np.int8))
     # real x = 0.2; sums 0.2, 0.4, 0.6 at 0.04 a step and zero point -7
     assert outputs[:, 0].tolist() == [-2, 3, 8]
 
@@ -131,12 +125,12 @@ def test_no_address_and_no_undefined_behaviour_error(shipped, profile, tmp_path)
     path, items = shipped
     parts = lower(read(path))
     (tmp_path / "model.c").write_text(generate.write(parts, profile=profile))
-    (tmp_path / "main.c").write_text(MAIN % (parts.n_input, parts.n_output))
+    (tmp_path / "main.c").write_text(MAIN % (parts.ends.n_input, parts.ends.n_output))
     command = ["cc", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "model.c", "main.c", "-o", "run"]
     subprocess.run(command, cwd=tmp_path, check=True)
     ended = subprocess.run(["./run"], cwd=tmp_path, input=items[:20].tobytes(), capture_output=True)
     assert ended.returncode == 0, ended.stderr.decode()[:1000]
-    assert np.array_equal(np.frombuffer(ended.stdout, np.int8).reshape(20, -1), host.load(path, profile=profile).run(items[:20]))
+    assert np.array_equal(np.frombuffer(ended.stdout, np.int8).reshape(20, -1), compiled(path, profile).run(items[:20]))
 
 
 def test_the_file_needs_no_library_but_string(shipped):
@@ -147,9 +141,9 @@ def test_the_file_needs_no_library_but_string(shipped):
 
 def test_what_c_cannot_run_is_named_in_one_line(net, mnist1d, tmp_path):
     with pytest.raises(Unsupported, match=r"c runs static int8 files, RESHAPE here is int16x8; litert runs it"):
-        generate.source(export(net, mnist1d, tmp_path, Quant("int16x8", n_calibration=8)))
+        generate.source(tflite(net, mnist1d, tmp_path, Quant("int16x8", n_calibration=8)))
     with pytest.raises(Unsupported, match="here is fp32; litert runs it"):
-        generate.source(runtimes.export(net, mnist1d, tmp_path / "float", runtime="litert").path)
+        generate.source(export(net, mnist1d, tmp_path / "float", runtime="litert").path)
     tensors = [activation((1, 4), 0.02, 3), activation((1, 4), 1 / 256, -128)]
     (tmp_path / "soft.tflite").write_bytes(
         network([("SOFTMAX", options("SoftmaxOptions", beta=1.0), [0], [1])], [0], [1], tensors)
@@ -162,7 +156,7 @@ def test_files_that_cannot_be_used_are_one_clear_line(net, mnist1d, tmp_path):
     (tmp_path / "text.tflite").write_text("not a model")
     with pytest.raises(BadInput, match=r"text\.tflite: is not a \.tflite file"):
         generate.source(tmp_path / "text.tflite")
-    whole = export(net, mnist1d, tmp_path)
+    whole = tflite(net, mnist1d, tmp_path)
     (tmp_path / "cut.tflite").write_bytes(whole.read_bytes()[:300])
     with pytest.raises(BadInput, match=r"cut\.tflite: cannot be read"):
         generate.source(tmp_path / "cut.tflite")
@@ -171,13 +165,13 @@ def test_files_that_cannot_be_used_are_one_clear_line(net, mnist1d, tmp_path):
 
 
 def test_without_a_compiler_there_is_a_reason(net, mnist1d, tmp_path, monkeypatch):
-    path = export(net, mnist1d, tmp_path)
+    path = tflite(net, mnist1d, tmp_path)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(Unsupported, match="c: no C compiler: cc is not on the path"):
-        host.load(path)
+        compiled(path)
 
 
 def test_the_same_file_gives_the_same_source(net, mnist1d, tmp_path):
-    path = export(net, mnist1d, tmp_path)
+    path = tflite(net, mnist1d, tmp_path)
     assert generate.source(path) == generate.source(path)
     assert torch.get_num_threads() == 1

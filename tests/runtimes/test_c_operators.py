@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from c_networks import ACTIVATIONS, PADDINGS, litert, out_size, output_scale, random_items, weighted
+from c_networks import ACTIVATIONS, PADDINGS, compiled, litert, out_size, output_scale, random_items, weighted
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from tflite_files import activation, constant, network, options
@@ -26,8 +26,8 @@ def assert_equal(data, folder, rng, *, n=4):
     """The gemmlowp profile equals the reference kernels in every byte; the default profile is at most one step away."""
     path = folder / "operator.tflite"
     path.write_bytes(data)
-    exact, single = (host.load(path, profile=profile, flags=("-O0",)) for profile in ("gemmlowp", "single"))
-    items = random_items(rng, n, exact.n_input)
+    exact, single = (compiled(path, profile, flags=("-O0",)) for profile in ("gemmlowp", "single"))
+    items = random_items(rng, n, exact.ends.n_input)
     wanted = litert(path, items, reference=True)
     assert np.array_equal(exact.run(items), wanted)
     assert np.abs(single.run(items).astype(int) - wanted).max() <= 1
@@ -125,9 +125,9 @@ def test_sum_over_height_and_width(tmp_path, h, w, c, zero, low, ratio, keep, se
     """Against XNNPACK: LiteRT's reference kernel gives -1 for negative sums and does not clip (seen in 2.3)."""
     path = tmp_path / "sum.tflite"
     path.write_bytes(reduction("SUM", h, w, c, zero, low, 0.02 * ratio * np.sqrt(h * w), keep))
-    compiled = host.load(path, flags=("-O0",))
-    items = random_items(np.random.default_rng(seed), 4, compiled.n_input)
-    assert np.abs(compiled.run(items).astype(int) - litert(path, items)).max() <= 1
+    ours = compiled(path, flags=("-O0",))
+    items = random_items(np.random.default_rng(seed), 4, ours.ends.n_input)
+    assert np.abs(ours.run(items).astype(int) - litert(path, items)).max() <= 1
 
 
 def reduction(name, h, w, c, zero, low, scale_out, keep):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from c_networks import litert, random_items, weighted
+from c_networks import compiled, litert, random_items, weighted
 
 from edgebook.runtimes.c import generate, host, sub_8_bit
 from edgebook.runtimes.c.graph import read
@@ -58,8 +58,8 @@ def test_packed_layers_equal_the_reference_kernels(tmp_path, kind, n_values):
     network = lower(read(path))
     assert sub_8_bit.weight_bits(network) == LEVELS[n_values]
     assert f"HAS_BITS_{LEVELS[n_values]} 1" in generate.write(network)
-    items = random_items(rng, 3, network.n_input)
-    assert np.array_equal(host.load(path, profile="gemmlowp").run(items), litert(path, items, reference=True))
+    items = random_items(rng, 3, network.ends.n_input)
+    assert np.array_equal(compiled(path, "gemmlowp").run(items), litert(path, items, reference=True))
 
 
 def test_packing_that_saves_less_than_its_code_is_left(tmp_path):

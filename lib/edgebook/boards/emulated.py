@@ -14,13 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from edgebook.errors import Unsupported, pick
+from edgebook.errors import Unsupported
+from edgebook.registry import pick
 from edgebook.runtimes.c import host
-from edgebook.runtimes.c.generate import write
-from edgebook.runtimes.c.graph import read
+from edgebook.runtimes.c.ends import Ends, parse
 from edgebook.runtimes.c.host import WARNINGS
-from edgebook.runtimes.c.lower import lower
-from edgebook.runtimes.c.steps import Network
 
 PACKAGES = {
     "arm-none-eabi-gcc": "gcc-arm-none-eabi",
@@ -38,15 +36,22 @@ STACK_BYTES = 1024  # kept free beside the arena, the input and the output
 
 
 @dataclass(frozen=True)
-class Core:
-    """A core, the compiler's options for it, and the machine that QEMU emulates it in: where its memory begins and its bytes."""
+class Machine:
+    """A machine of QEMU: where its memory begins and its bytes."""
 
-    machine: str
-    flags: tuple[str, ...]
+    name: str
     flash_origin: int
     flash_bytes: int
     ram_origin: int
     ram_bytes: int
+
+
+@dataclass(frozen=True)
+class Core:
+    """A core: the compiler's options for it, and the machines that run its code; the first with room is taken."""
+
+    flags: tuple[str, ...]
+    machines: tuple[Machine, ...]
 
 
 @dataclass(frozen=True)
@@ -82,20 +87,19 @@ def _has_newlib() -> bool:
     return Path(asked.stdout.strip()).is_absolute()
 
 
-def measure(path: Path, items: np.ndarray, *, core: str, profile: str = "single", n_steps: int = 1) -> Measured:
-    """One static int8 .tflite on one core, over int8 items (n, input size); steps of a recurrent network are items, and its
-    state begins anew every `n_steps`.
+def measure(source: str, items: np.ndarray, *, core: str, n_steps: int = 1) -> Measured:
+    """A generated C file on one core, over int8 items (n, input size); steps of a recurrent network are items, and its state
+    begins anew every `n_steps`.
 
-    Raises Unsupported when the tools are absent or the core has too little flash or RAM, by how many bytes; RuntimeError when
-    an output differs from this machine's, or the compiler or the emulator fails.
+    Raises Unsupported when the tools are absent (code `library`), or the core's machines have too little flash or RAM, by how
+    many bytes (`memory`); RuntimeError when an output differs from this machine's, or the compiler or the emulator fails.
     """
     if reason := missing():
-        raise Unsupported(f"{core}: {reason}")
-    network = lower(read(path))
-    source = write(network, profile=profile)
-    items = np.ascontiguousarray(items, np.int8).reshape(-1, network.n_input)
-    measured = emulate(source, network, items, core=core, n_steps=n_steps)
-    compiled, n = host.load(path, profile=profile), n_steps if network.n_state else len(items)
+        raise Unsupported(f"{core}: {reason}", code="library")
+    compiled = host.compiled(source)
+    items = np.ascontiguousarray(items, np.int8).reshape(-1, compiled.ends.n_input)
+    measured = emulate(source, items, core=core, n_steps=n_steps)
+    n = n_steps if compiled.ends.n_state else len(items)
     wanted = np.concatenate([compiled.run(items[i : i + n]) for i in range(0, len(items), n)])
     if not np.array_equal(measured.outputs, wanted):
         row = int(np.flatnonzero((measured.outputs != wanted).any(1))[0])
@@ -103,16 +107,15 @@ def measure(path: Path, items: np.ndarray, *, core: str, profile: str = "single"
     return measured
 
 
-def emulate(source: str, network: Network, items: np.ndarray, *, core: str, n_steps: int = 1) -> Measured:
+def emulate(source: str, items: np.ndarray, *, core: str, n_steps: int = 1) -> Measured:
     """See `measure`; outputs are not compared."""
-    chosen = pick(CORES, core, "core")
+    chosen, ends = pick(CORES, core, "core"), parse(source)
     with tempfile.TemporaryDirectory(prefix="edgebook-core-") as name:
         folder = Path(name)
-        (folder / "model.c").write_text(source)
+        (folder / "model.c").write_text(source, encoding="utf-8")
         (folder / "items").write_bytes(items.tobytes())
-        sizes = {"INPUT_SIZE": network.n_input, "OUTPUT_SIZE": network.n_output, "STATE_SIZE": network.n_state, "STEPS": n_steps}
-        flash, ram = _build(folder, chosen, core, sizes)
-        command = [*QEMU, *SEMIHOSTING, "-M", chosen.machine, "-kernel", "firmware.elf"]
+        machine, flash, ram = _build(folder, chosen, core, ends, n_steps)
+        command = [*QEMU, *SEMIHOSTING, "-M", machine.name, "-kernel", "firmware.elf"]
         try:
             ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -120,25 +123,36 @@ def emulate(source: str, network: Network, items: np.ndarray, *, core: str, n_st
         if ended.returncode:
             raise RuntimeError(f"{core}: the emulation failed: {(ended.stderr.strip().splitlines() or ['no message'])[-1]}")
         data = (folder / "results").read_bytes()
-    return _results(data, core, flash, ram, network.n_output)
+    return _results(data, core, flash, ram, ends.n_output)
 
 
-def _build(folder: Path, chosen: Core, core: str, sizes: dict[str, int]) -> tuple[int, int]:
-    """firmware.elf in the folder; the model's flash and RAM."""
+def _build(folder: Path, chosen: Core, core: str, ends: Ends, n_steps: int) -> tuple[Machine, int, int]:
+    """firmware.elf in the folder, for the first machine with room; the model's flash and RAM."""
     files = resources.files("edgebook.boards") / "cores"
     (folder / "harness.c").write_text((files / "harness.c").read_text())
+    sizes = {"INPUT_SIZE": ends.n_input, "OUTPUT_SIZE": ends.n_output, "STATE_SIZE": ends.n_state, "STEPS": n_steps}
     defined = [f"-D{name}={value}" for name, value in sizes.items()]
     _run(folder, [*GCC, *chosen.flags, *WARNINGS, "-c", "model.c"])
     _run(folder, [*GCC, *chosen.flags, *HARNESS, *defined, "-c", "harness.c"])
     script = Template((files / "link.ld").read_text())
-    _link(folder, script.substitute(vars(chosen) | AMPLE), chosen)
+    _link(folder, script.substitute(vars(chosen.machines[0]) | AMPLE), chosen)
     flash, ram = _section_sizes(folder)
-    with_caller = ram + sizes["INPUT_SIZE"] + sizes["OUTPUT_SIZE"] + sizes["STATE_SIZE"] + STACK_BYTES
-    for name, needed, offered in (("flash", flash, chosen.flash_bytes), ("RAM", with_caller, chosen.ram_bytes)):
-        if needed > offered:
-            raise Unsupported(f"{core}: {needed:,} bytes of {name} are needed, {needed - offered:,} more than its {offered:,}")
-    _link(folder, script.substitute(vars(chosen)), chosen)
-    return flash, ram
+    machine = _with_room(chosen, core, flash, ram + ends.n_input + ends.n_output + ends.n_state + STACK_BYTES)
+    _link(folder, script.substitute(vars(machine)), chosen)
+    return machine, flash, ram
+
+
+def _with_room(chosen: Core, core: str, flash: int, ram: int) -> Machine:
+    """The first machine of a core that holds the model and its caller. Raises Unsupported where the last one has no room."""
+    for machine in chosen.machines:
+        if flash <= machine.flash_bytes and ram <= machine.ram_bytes:
+            return machine
+    last = chosen.machines[-1]
+    name, needed, offered = max(
+        ("flash", flash, last.flash_bytes), ("RAM", ram, last.ram_bytes), key=lambda part: part[1] - part[2]
+    )
+    more = needed - offered
+    raise Unsupported(f"{core}: {needed:,} bytes of {name} are needed, {more:,} more than its {offered:,}", code="memory")
 
 
 def _link(folder: Path, script: str, chosen: Core) -> None:
@@ -169,11 +183,19 @@ def _results(data: bytes, core: str, flash: int, ram: int, n_output: int) -> Mea
     return Measured(core, flash, ram, depth, instructions, rows["output"].copy())
 
 
-CORES = {
-    "m0": Core("microbit", ("-mcpu=cortex-m0",), 0x0, 1 << 18, 0x20000000, 1 << 14),
-    "m3": Core("mps2-an385", ("-mcpu=cortex-m3",), 0x0, 1 << 22, 0x20000000, 1 << 22),
-    "m4": Core("mps2-an386", ("-mcpu=cortex-m4",), 0x0, 1 << 22, 0x20000000, 1 << 22),
-    "m7": Core("mps2-an500", ("-mcpu=cortex-m7",), 0x0, 1 << 22, 0x20000000, 1 << 22),
-    "m33": Core("mps2-an505", ("-mcpu=cortex-m33",), 0x10000000, 1 << 22, 0x38000000, 1 << 22),
-    "m55": Core("mps3-an547", ("-mcpu=cortex-m55", "-mfloat-abi=hard"), 0x0, 1 << 19, 0x20000000, 1 << 19),
+MICROBIT = Machine("microbit", 0x0, 1 << 18, 0x20000000, 1 << 14)
+MPS2_M3 = Machine("mps2-an385", 0x0, 1 << 22, 0x20000000, 1 << 22)
+MPS2_M4 = Machine("mps2-an386", 0x0, 1 << 22, 0x20000000, 1 << 22)
+MPS2_M7 = Machine("mps2-an500", 0x0, 1 << 22, 0x20000000, 1 << 22)
+MPS2_M33 = Machine("mps2-an505", 0x10000000, 1 << 22, 0x38000000, 1 << 22)
+MPS3_M55 = Machine("mps3-an547", 0x0, 1 << 19, 0x20000000, 1 << 19)
+
+# a Cortex-M3 executes all instructions of a Cortex-M0, one by one the same
+CORES: dict[str, Core] = {
+    "cortex-m0": Core(("-mcpu=cortex-m0",), (MICROBIT, MPS2_M3)),
+    "cortex-m3": Core(("-mcpu=cortex-m3",), (MPS2_M3,)),
+    "cortex-m4": Core(("-mcpu=cortex-m4",), (MPS2_M4,)),
+    "cortex-m7": Core(("-mcpu=cortex-m7",), (MPS2_M7,)),
+    "cortex-m33": Core(("-mcpu=cortex-m33",), (MPS2_M33,)),
+    "cortex-m55": Core(("-mcpu=cortex-m55", "-mfloat-abi=hard"), (MPS3_M55,)),
 }

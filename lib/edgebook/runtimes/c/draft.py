@@ -61,7 +61,7 @@ def quantized(operator: Operator, tensor: Tensor) -> Quantized:
     try:
         low, high = limits(activation, float(tensor.scale[0]), tensor.zero_point)
     except KeyError:
-        raise Unsupported(f"c has no fused activation {activation} in {operator.name}; litert runs it") from None
+        raise Unsupported(f"c has no fused activation {activation} in {operator.name}; litert runs it", code="operator") from None
     return Quantized(float(tensor.scale[0]), tensor.zero_point, low, high)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgebook.errors import BadInput
 from edgebook.runtimes.c import memory, rounding, sub_8_bit
+from edgebook.runtimes.c.ends import Ends, head
 from edgebook.runtimes.c.graph import read
 from edgebook.runtimes.c.lower import lower
 from edgebook.runtimes.c.steps import Network
@@ -27,35 +28,42 @@ def source(path: Path, *, profile: str = "single") -> str:
 
 def write(network: Network, *, profile: str = "single") -> str:
     """The C99 source of a lowered network; see `source`."""
+    text = _fill(network, profile)
+    plans = _plans(network, text.packed) if any("arena" in call for call in text.calls) else []
+    parts = [*_head(network), *_macros(text), "", *kernel_texts(text.kernels), *plans, *text.data, ""]
+    return "\n".join([*parts, *_predict(network, text.calls), *_reset(network)]) + "\n"
+
+
+def constant_bytes(network: Network, *, profile: str = "single") -> int:
+    """Bytes of the weights, biases, scales and tables, the same on every processor."""
+    return _fill(network, profile).constant_bytes
+
+
+def _fill(network: Network, profile: str) -> Text:
+    """Kernels, arrays and calls of a network."""
     if profile not in rounding.PROFILES:
         raise BadInput(f"profile = {profile!r}; allowed: {', '.join(rounding.PROFILES)}")
-    packed = sub_8_bit.find(network)
-    text = Text(rounding.choose(network, profile), packed)
+    text = Text(rounding.choose(network, profile), sub_8_bit.find(network))
     text.kernels |= {"common", *text.rounding.kernels}
     for index, step in enumerate(network.steps):
         WRITERS[type(step)](text, step, index)
-    if not packed:
+    if not text.packed:
         text.kernels.add("int8")
     for name, values in network.constants.items():
         text.array("int8_t", name, values)
-    plans = _plans(network, packed) if any("arena" in call for call in text.calls) else []
-    parts = [*_head(network), *_macros(text), "", *kernel_texts(text.kernels), *plans, *text.data, ""]
-    return "\n".join([*parts, *_predict(network, text.calls), *_reset(network)]) + "\n"
+    return text
 
 
 def _head(network: Network) -> Iterator[str]:
     yield "/* real = (integer - ZERO_POINT) * SCALE. `predict` keeps its working memory in a static array: one call at a time. */"
     yield from (f"#include <{name}.h>" for name in ("stddef", "stdint", "string"))
-    yield f"enum {{ INPUT_SIZE = {network.n_input}, OUTPUT_SIZE = {network.n_output}, STATE_SIZE = {network.n_state} }};"
-    yield f"enum {{ INPUT_ZERO_POINT = {network.input[1]}, OUTPUT_ZERO_POINT = {network.output[1]} }};"
-    yield f"#define INPUT_SCALE {network.input[0]!r}f"
-    yield f"#define OUTPUT_SCALE {network.output[0]!r}f"
-    yield from (f"{line};" for line in signatures(network))
+    yield from head(network.ends)
+    yield from (f"{line};" for line in signatures(network.ends))
 
 
-def signatures(network: Network) -> list[str]:
+def signatures(ends: Ends) -> list[str]:
     """The prototypes of the file's functions."""
-    if not network.n_state:
+    if not ends.n_state:
         return ["void predict(const int8_t *input, int8_t *output)"]
     return ["void predict(const int8_t *input, int8_t *output, int8_t *state)", "void reset(int8_t *state)"]
 
@@ -88,7 +96,7 @@ def _plans(network: Network, packed: dict[int, sub_8_bit.Packed]) -> Iterator[st
 
 
 def _predict(network: Network, calls: list[str]) -> Iterator[str]:
-    yield signatures(network)[0]
+    yield signatures(network.ends)[0]
     yield "{"
     yield from (f"    {call}" for call in calls)
     yield "}"
@@ -96,14 +104,14 @@ def _predict(network: Network, calls: list[str]) -> Iterator[str]:
 
 def _reset(network: Network) -> Iterator[str]:
     """Every state at zero: its zero point."""
-    if not network.n_state:
+    if not network.ends.n_state:
         return
     yield ""
-    yield signatures(network)[1]
+    yield signatures(network.ends)[1]
     yield "{"
     start = 0
-    for end in range(1, network.n_state + 1):
-        if end == network.n_state or network.state_start[end] != network.state_start[start]:
+    for end in range(1, network.ends.n_state + 1):
+        if end == network.ends.n_state or network.state_start[end] != network.state_start[start]:
             yield f"    memset(state + {start}, {network.state_start[start]}, {end - start});"
             start = end
     yield "}"

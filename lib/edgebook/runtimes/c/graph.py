@@ -29,6 +29,11 @@ class Tensor:
     def size(self) -> int:
         return int(np.prod(self.shape, dtype=np.int64))
 
+    @property
+    def item_shape(self) -> tuple[int, ...]:
+        """The shape without the batch's 1."""
+        return self.shape[1:] if self.shape[:1] == (1,) else self.shape
+
 
 @dataclass(frozen=True)
 class Operator:
@@ -68,7 +73,7 @@ def read(path: Path) -> Graph:
     except Exception as error:  # the flatbuffer reader raises whatever a damaged offset leads to
         raise BadInput(f"{path}: cannot be read: {error}") from error
     if len(model.subgraphs) != 1:
-        raise Unsupported(f"c runs files with one graph, {path.name} has {len(model.subgraphs)}")
+        raise Unsupported(f"c runs files with one graph, {path.name} has {len(model.subgraphs)}", code="structure")
     part = model.subgraphs[0]
     tensors = tuple(_tensor(tensor, model.buffers, data, schema) for tensor in part.tensors)
     operators = tuple(_operator(operator, model.operatorCodes, schema) for operator in part.operators)
@@ -136,11 +141,13 @@ def _check_precision(graph: Graph) -> None:
             tensor = graph.tensors[number]
             if number >= 0 and tensor.data is None and tensor.dtype != "INT8":
                 precision = NOT_INT8.get(tensor.dtype, tensor.dtype)
-                raise Unsupported(f"c runs static int8 files, {operator.name} here is {precision}; litert runs it")
+                raise Unsupported(
+                    f"c runs static int8 files, {operator.name} here is {precision}; litert runs it", code="precision"
+                )
         weights = graph.tensors[operator.inputs[1]] if operator.name in WEIGHTED else None
         if weights and (weights.data is None or weights.dtype not in ("INT8", "INT4")):
             given = f"{operator.name} here has {weights.dtype}"
-            raise Unsupported(f"c has only constant int8 or int4 weights, {given}; litert runs it")
+            raise Unsupported(f"c has only constant int8 or int4 weights, {given}; litert runs it", code="precision")
 
 
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")

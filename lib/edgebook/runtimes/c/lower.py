@@ -10,6 +10,7 @@ from edgebook.errors import Unsupported
 from edgebook.runtimes.c import lower_layers as layers
 from edgebook.runtimes.c import lower_layout as layout
 from edgebook.runtimes.c.draft import Draft, quantization
+from edgebook.runtimes.c.ends import Ends
 from edgebook.runtimes.c.graph import Graph, Operator, Tensor
 from edgebook.runtimes.c.steps import Lookup, Network, Place, Step
 from edgebook.runtimes.c.tables import FUNCTIONS, table
@@ -28,12 +29,12 @@ def lower(graph: Graph) -> Network:
     for operator in graph.operators:
         if operator.name not in OPERATORS:
             known = ", ".join(sorted(OPERATORS))
-            raise Unsupported(f"c has no kernel for {operator.name}; litert runs it, c has {known}")
+            raise Unsupported(f"c has no kernel for {operator.name}; litert runs it, c has {known}", code="operator")
         OPERATORS[operator.name](draft, operator)
     _hand_out(draft)
     first, last = graph.tensors[graph.input], graph.tensors[graph.output]
-    ends = (first.size, last.size, n_state, quantization(first), quantization(last), tuple(start))
-    return Network(tuple(draft.steps), draft.buffers, draft.constants, *ends)
+    ends = Ends(first.item_shape, last.item_shape, quantization(first), quantization(last), n_state)
+    return Network(tuple(draft.steps), draft.buffers, draft.constants, ends, tuple(start))
 
 
 def _hand_out(draft: Draft) -> None:

@@ -15,7 +15,7 @@ def _window(draft: Draft, operator: Operator, kernel: tuple[int, int]) -> Window
     """The window of a convolution or a pool, with the padding of a folded PAD."""
     options, (_, out_height, out_width, _) = operator.options, draft.result(operator).shape
     if (options.get("dilationHFactor", 1), options.get("dilationWFactor", 1)) != (1, 1):
-        raise Unsupported(f"c has no dilation in {operator.name}; litert runs it")
+        raise Unsupported(f"c has no dilation in {operator.name}; litert runs it", code="operator")
     source, number = draft.tensor(operator), operator.inputs[0]
     strides = options["strideH"], options["strideW"]
     if number in draft.padding:
@@ -52,7 +52,7 @@ def convolution(draft: Draft, operator: Operator) -> None:
     weights = draft.tensor(operator, 1).data  # (out, height, width, in)
     window = _window(draft, operator, weights.shape[1:3])
     if weights.shape[3] != window.channels:
-        raise Unsupported(f"c has no CONV_2D with {window.channels // weights.shape[3]} groups; litert runs it")
+        raise Unsupported(f"c has no CONV_2D with {window.channels // weights.shape[3]} groups; litert runs it", code="operator")
     flat = weights.reshape(len(weights), -1)
     draft.steps.append(Convolution(window=window, weights=flat, **_weights(draft, operator, flat)))
 
@@ -72,7 +72,7 @@ def depthwise(draft: Draft, operator: Operator) -> None:
 def dense(draft: Draft, operator: Operator) -> None:
     """FULLY_CONNECTED over one row or several; a folded TRANSPOSE moves into the columns of the weights."""
     if operator.options.get("weightsFormat", 0) != 0:
-        raise Unsupported("c has no shuffled weights in FULLY_CONNECTED; litert runs it")
+        raise Unsupported("c has no shuffled weights in FULLY_CONNECTED; litert runs it", code="operator")
     flat, number = draft.tensor(operator, 1).data, operator.inputs[0]
     if number in draft.columns:
         moved = np.empty_like(flat)
@@ -90,7 +90,7 @@ def elementwise(draft: Draft, operator: Operator) -> None:
         first, second = 1, 0
     a, b = draft.tensor(operator, first), draft.tensor(operator, second)
     if a.size != target.size or not _repeats(b.shape, target.shape):
-        raise Unsupported(f"c has no {operator.name} of shapes {a.shape} and {b.shape}; litert runs it")
+        raise Unsupported(f"c has no {operator.name} of shapes {a.shape} and {b.shape}; litert runs it", code="operator")
     places = draft.source(operator, first), draft.source(operator, second), draft.target(operator)
     scales = (*quantization(a), *quantization(b))
     draft.steps.append(Elementwise(operator.name, *places, a.size, b.size, *scales, quantized(operator, target)))
@@ -116,7 +116,7 @@ def mean(draft: Draft, operator: Operator, *, divides: bool = True) -> None:
     source = draft.tensor(operator)
     axes = sorted({int(axis) % len(source.shape) for axis in draft.tensor(operator, 1).data.ravel()})
     if not axes or any(size > 1 for size in (source.shape[a] for a in range(axes[0], axes[-1]) if a not in axes)):
-        raise Unsupported(f"c has no {operator.name} over axes {axes} of {source.shape}; litert runs it")
+        raise Unsupported(f"c has no {operator.name} over axes {axes} of {source.shape}; litert runs it", code="operator")
     outer, inner = int(np.prod(source.shape[: axes[0]])), int(np.prod(source.shape[axes[-1] + 1 :]))
     count = source.size // (outer * inner)
     divisor = count if divides else 1

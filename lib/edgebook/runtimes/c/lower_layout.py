@@ -48,7 +48,7 @@ def _copy(draft: Draft, source: Place, target: Place, sizes, whole_in, whole_out
 def _loops(draft: Draft, source: Place, target: Place, sizes, into, out) -> None:
     missing = 4 - len(sizes)
     if missing < 0:
-        raise Unsupported(f"c copies tensors of at most 4 dimensions, not {len(sizes)}; litert runs it")
+        raise Unsupported(f"c copies tensors of at most 4 dimensions, not {len(sizes)}; litert runs it", code="operator")
     ones, zeros = (1,) * missing, (0,) * missing
     sizes = tuple(int(size) for size in sizes)
     draft.steps.append(Copy(source, target, (*ones, *sizes), (*zeros, *into), (*zeros, *out)))
@@ -78,7 +78,7 @@ def concatenation(draft: Draft, operator: Operator) -> None:
     for index in range(len(operator.inputs)):
         source = draft.tensor(operator, index)
         if quantization(source) != quantization(target):
-            raise Unsupported("c has no CONCATENATION of different scales; litert runs it")
+            raise Unsupported("c has no CONCATENATION of different scales; litert runs it", code="operator")
         begin = np.zeros(len(target.shape), int)
         begin[axis] = start
         _copy(draft, draft.source(operator, index), place, source.shape, source.shape, target.shape, begin)

@@ -20,6 +20,11 @@ class Rounding:
     kernels: tuple[str, ...]
     right: int | None
 
+    @property
+    def factor_bytes(self) -> int:
+        """Bytes of one scale_t: an integer, with its shift where it has one of its own."""
+        return 8 if self.right is None else 4
+
     def factors(self, scales: np.ndarray) -> list[str]:
         """The initializers of scale_t for a layer's factors, one where all are equal."""
         if self.right is None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgebook.runtimes.c.ends import Ends
+
 
 @dataclass(frozen=True)
 class Place:
@@ -152,16 +154,15 @@ Step = Convolution | Depthwise | Elementwise | Pool | Mean | Lookup | Copy | Fil
 
 @dataclass(frozen=True)
 class Network:
-    """What is generated: steps in order, the arena's buffers and their sizes in bytes, sizes and quantization of the ends."""
+    """What is generated: steps in order, the arena's buffers and their sizes in bytes, what goes in and comes out.
+
+    state_start: the state's bytes before the first step.
+    """
 
     steps: tuple[Step, ...]
     buffers: dict[int, int]
     constants: dict[str, np.ndarray]
-    n_input: int
-    n_output: int
-    n_state: int
-    input: tuple[float, int]
-    output: tuple[float, int]
+    ends: Ends
     state_start: tuple[int, ...] = ()
 
 

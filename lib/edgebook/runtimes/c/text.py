@@ -12,6 +12,7 @@ from edgebook.runtimes.c.steps import Place
 from edgebook.runtimes.c.sub_8_bit import Packed
 
 PER_LINE = 24  # numbers in a line of an array
+BYTES = {"int8_t": 1, "int32_t": 4}
 
 
 @dataclass
@@ -23,11 +24,13 @@ class Text:
     kernels: set[str] = field(default_factory=set)
     data: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    constant_bytes: int = 0  # of all arrays
 
     def array(self, kind: str, name: str, values: Sequence) -> str:
         """A constant array; its name."""
         lines = [", ".join(map(str, values[i : i + PER_LINE])) for i in range(0, len(values), PER_LINE)]
         self.data.append(f"static const {kind} {name}[{len(values)}] ALIGNED = {{\n    " + ",\n    ".join(lines) + "};")
+        self.constant_bytes += len(values) * (self.rounding.factor_bytes if kind == "scale_t" else BYTES[kind])
         return name
 
     def struct(self, kind: str, name: str, *values) -> str:

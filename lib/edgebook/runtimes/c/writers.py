@@ -53,7 +53,9 @@ def depthwise(text: Text, step: Depthwise, index: int) -> None:
 def _layer(text: Text, step: Convolution | Depthwise, index: int, weights: np.ndarray, taps: int, row: int) -> str:
     """The struct of a layer with weights; its address."""
     if max(taps, len(step.bias)) > LONGEST:
-        raise Unsupported(f"c has no layer of {taps} taps and {len(step.bias)} channels, at most {LONGEST}; litert runs it")
+        raise Unsupported(
+            f"c has no layer of {taps} taps and {len(step.bias)} channels, at most {LONGEST}; litert runs it", code="operator"
+        )
     name, scales, packed = f"layer{index}", text.rounding.factors(step.scales), text.packed.get(index)
     values = [_window(step.window), taps, row, len(step.bias), step.zero_in, _limits(step.out), int(len(scales) > 1)]
     arrays = [
@@ -73,7 +75,7 @@ def _codebook(text: Text, name: str, packed: Packed | None) -> list:
 def _window(window: Window) -> str:
     values = list(vars(window).values())
     if max(values) > LONGEST or max(values[5:]) > 255:
-        raise Unsupported(f"c has no window as large as {window}; litert runs it")
+        raise Unsupported(f"c has no window as large as {window}; litert runs it", code="operator")
     return "{" + ", ".join(map(str, values)) + "}"
 
 
