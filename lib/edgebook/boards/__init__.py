@@ -1,1 +1,1 @@
-"""Boards: where a file runs. Each starts the same program, `measure.bench`, and talks with it over its three streams."""
+"""Boards: where a file runs. A worker starts `measure.bench` there, an emulated core counts, a bundle travels."""

@@ -19,6 +19,7 @@ The functions of export.py return a row's columns that are known when the file i
 from __future__ import annotations
 
 import importlib.metadata
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -44,12 +45,14 @@ class Runtime:
     extension: str
     libraries: tuple[str, ...]  # distributions that must be installed
     precisions: tuple[str, ...]
+    programs: tuple[str, ...] = ()  # commands that must be on the path
     quantizes: Literal["file", "model", "nothing"] = "nothing"  # what `quantize` starts from: the float file, or the network
     parent: str | None = None  # runtime whose files it takes
     finishes: bool = False  # the file that ships is made from the one that integer files derive from
     inspects: bool = False
     has_latency: bool = True  # its time on this machine means something
     has_memory: bool = True  # so does its process's memory
+    on_cores: bool = False  # runs on a microcontroller's core without a system, where its bytes and instructions are counted
     streams: bool = False  # takes a recurrent network one step per call
     batches: bool = False  # float files of several items per call
     random_operators: tuple[str, ...] = ()  # a file that has one is refused
@@ -121,7 +124,8 @@ def missing(name: str) -> str | None:
             importlib.metadata.version(library)
         except importlib.metadata.PackageNotFoundError:
             return f"{library} is not installed (it has no wheel for every platform)"
-    return None
+    absent = [program for program in runtime(name).programs if not shutil.which(program)]
+    return f"{absent[0]} is not on the path" if absent else None
 
 
 def versions(name: str) -> dict[str, str]:
@@ -242,6 +246,19 @@ RUNTIMES: dict[str, Runtime] = registered(
         streams=True,
         owns_extension=False,
         reference_kernels=("fp32", "int8-static", "int16x8"),
+    ),
+    Runtime(
+        "c",
+        "edgebook.runtimes.c",
+        ".c",
+        ("ai-edge-litert",),
+        ("int8-static", "int4-static"),
+        programs=("cc",),
+        parent="litert",
+        has_latency=False,
+        has_memory=False,
+        on_cores=True,
+        streams=True,
     ),
     *(Runtime(name, **_VELA) for name in ("vela", "vela-u65", "vela-u85")),
 )

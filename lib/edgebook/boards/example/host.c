@@ -1,0 +1,5 @@
+#include <stdio.h>
+
+void say(const char *text);
+
+void say(const char *text) { fputs(text, stdout); }
