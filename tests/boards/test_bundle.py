@@ -13,7 +13,7 @@ from edgebook import runtimes
 from edgebook.boards import bundle, emulated, verify
 from edgebook.boards.card import card
 from edgebook.errors import BadInput, Unsupported
-from edgebook.runtimes import Quant
+from edgebook.runtimes.base import Quant
 from edgebook.runtimes.c import host
 from edgebook.runtimes.streaming import to_stored
 

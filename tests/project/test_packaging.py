@@ -31,9 +31,7 @@ USED_BY_COMMAND = {
 }
 # in the lock before they are used, since a lock that grows in steps finds versions that do not go together
 PLANNED = {
-    "optuna": "architecture search",
     "playwright": "tests that operate the report's page",
-    "safetensors": "weights of the user's own network",
 }
 
 

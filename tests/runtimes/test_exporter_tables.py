@@ -5,7 +5,7 @@ import torch
 
 from edgebook.models import build_model
 from edgebook.registry import resolve
-from edgebook.runtimes.export import clean_copy
+from edgebook.runtimes.exportable import clean_copy
 from edgebook.runtimes.exporter_tables import kept_tables
 from edgebook.runtimes.quiet import quiet
 
