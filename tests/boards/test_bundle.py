@@ -15,7 +15,7 @@ from edgebook.boards.card import card
 from edgebook.errors import BadInput, Unsupported
 from edgebook.runtimes.base import Quant
 from edgebook.runtimes.c import host
-from edgebook.runtimes.streaming import to_stored
+from edgebook.runtimes.integers import to_stored
 
 ROW = {
     "row_id": "abc123", "run": "quick", "label": "conv1d int8", "model": "conv1d", "method": "int8-static",
