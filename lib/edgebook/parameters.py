@@ -74,6 +74,7 @@ PARAMS: dict[str, Param] = {
     "train_threads": Param(Count, "threads of training", "cores"),
     "threads": Param(Count, "threads of the runtimes", "cores"),
     "runtimes": Param(Names, "runtimes that files are made for", choices=RUNTIMES),
+    "cores": Param(Names, "microcontroller cores that C files are counted on", choices="edgebook.boards.emulated:CORES"),
     "batch_sizes": Param(list[Count], "items per call, one file for each size; the first is compared with", "items"),
     "measure_s": Param(NotNegative, "time spent timing a file; 0: files are scored, not timed", "s"),
     "baseline_recipe": Param(BASELINE_RECIPE, "how the baseline is trained"),

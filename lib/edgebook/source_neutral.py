@@ -7,6 +7,7 @@ NEUTRAL = frozenset(
     {
         "edgebook.cli",
         "edgebook.errors",
+        "edgebook.executions",
         "edgebook.files",
         "edgebook.lock",
         "edgebook.parameter_reference",

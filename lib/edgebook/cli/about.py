@@ -29,6 +29,7 @@ def params(notebook: Annotated[str | None, typer.Argument(help="a notebook's ste
 
 def doctor() -> None:
     """What is here: the machine, each runtime with its versions or why it is absent, the data sets."""
+    from edgebook.boards import emulated
     from edgebook.measure import machine
     from edgebook.paths import store_dir
     from edgebook.runtimes.base import RUNTIMES, missing, versions
@@ -38,6 +39,7 @@ def doctor() -> None:
         print(f"{key:>14}: {', '.join(value) if isinstance(value, list) else value}")
     for name in RUNTIMES:
         print(f"{name:>14}: {missing(name) or ', '.join(f'{library} {version}' for library, version in versions(name).items())}")
+    print(f"{'emulated cores':>14}: {emulated.missing() or ', '.join(emulated.CORES)}")
     for name in TASKS:
         try:
             task = load_task(name)

@@ -108,6 +108,7 @@ def pick(
         print(f"{case.title}, {case.setting}: {answer.text}")
         if answer.row and answer.row["artifact"]:
             print(f"  {document.folder / answer.row['artifact']}")
+            print(f"  edgebook bundle {name} {answer.row['row_id']}")
 
 
 def run_folder(name: str, where: str = "NAME") -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgebook import rows as rows_module
 from edgebook.errors import BadInput
+from edgebook.executions import executions_of
 from edgebook.report.aggregate import files, grouped, ok, value, with_references
 from edgebook.report.answer import Answer, answer
 from edgebook.report.choose import Limits
@@ -69,7 +70,7 @@ def read(run_dir: Path) -> Document:
 def _executions(folder: Path, rows: list[Row]) -> list[str]:
     pages = {path.stem for path in (folder / "pages").glob("*.html")}
     try:
-        named = rows_module.executions_of(folder)
+        named = executions_of(folder)
     except ValueError:  # said among the problems
         named = None
     return sorted({row["execution"] for row in rows if row["execution"]} | (pages if named is None else pages & named))
