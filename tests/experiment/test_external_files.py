@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -133,3 +134,13 @@ def test_files_timed_together_are_compared_with_the_baseline_of_their_batch(file
     assert other["baseline_id"] == one["row_id"]
     assert eight["baseline_id"] == eight["row_id"]
     assert other["speedup"] is not None
+
+
+def test_a_machine_that_cannot_be_reached_is_a_row_with_the_reason(data, tmp_path):
+    file = linear(tmp_path / "linear.onnx")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"ssh://127.0.0.1:{unused.getsockname()[1]}"
+        (row,) = measure_external([file], load_task(str(data)), tmp_path, settings=MeasureSettings(device=url))
+    assert (row["status"], row["device"]) == ("failed", url.removeprefix("ssh://"))
+    assert row["error"].startswith(f"{row['device']}: ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgebook import rows
+from edgebook.boards import local, ssh
 from edgebook.errors import BadInput
 from edgebook.measure import columns, machine
 from edgebook.measure.flags import flags
@@ -19,7 +21,7 @@ from edgebook.naming import short_id
 from edgebook.runtimes.base import Artifact, missing, runtime_of
 from edgebook.tasks.task import Task
 
-NAME = "measure"
+NAME, HOST = "measure", "host"
 CLIPPED = 0.25  # share of the values from which the items are of another scale than the file's input
 Row = dict[str, Any]
 
@@ -27,7 +29,7 @@ Row = dict[str, Any]
 @dataclass(frozen=True)
 class MeasureSettings:
     """How foreign files are measured. limit_s ends a runtime that hangs; runtime: by the extension when None; output: the name
-    of the one that is scored, where files have several.
+    of the one that is scored, where files have several. device: host, or ssh://user@host:port/path/of/python.
     """
 
     runtime: str | None = None
@@ -35,6 +37,7 @@ class MeasureSettings:
     threads: int = 1
     measure_s: float = 2.0
     limit_s: float = 120.0
+    device: str = HOST
 
 
 def measure_external(
@@ -53,17 +56,10 @@ def measure_external(
         if one["status"] == "ok"
     }
     splits = {"val": task.x_val.numpy(), "test": task.x_test.numpy()}
-    results = measure_files(
-        list(ready.values()),
-        splits,
-        seconds=settings.measure_s,
-        threads=settings.threads,
-        who=NAME,
-        limit_s=settings.limit_s,
-    )
+    results = _measure_on(settings, list(ready.values()), splits)
     measured = dict(zip(ready, results, strict=True))
     base_id = identities[0]["row_id"]
-    session = {"session": short_id(NAME, time.time()), "machine": machine.describe(), "baseline_id": base_id}
+    session = {"session": short_id(NAME, time.time()), "machine": _machine(results), "baseline_id": base_id}
     base_file = columns.file_columns(ready[base_id]) if base_id in ready else None
     built = []
     for one in identities:
@@ -75,6 +71,21 @@ def measure_external(
         built[-1]["extra"]["flags"] = flags(built[-1])
     rows.write_rows(Path(folder) / "rows" / f"{NAME}.jsonl", built)
     return built
+
+
+def _measure_on(settings: MeasureSettings, artifacts: list[Artifact], splits: dict[str, np.ndarray]) -> list[Measured]:
+    """The files measured on the device of the settings; all of them with the reason where it cannot be used."""
+    how: dict[str, Any] = {"seconds": settings.measure_s, "threads": settings.threads, "limit_s": settings.limit_s}
+    try:
+        with nullcontext(local.BOARD) if settings.device == HOST else ssh.board(settings.device) as board:
+            return measure_files(artifacts, splits, who=NAME, board=board, **how)
+    except RuntimeError as error:
+        return [Measured(artifact, error=str(error)) for artifact in artifacts]
+
+
+def _machine(results: list[Measured]) -> Row:
+    """Where the session was; this machine where there was none."""
+    return next((result.session.machine for result in results if result.session), machine.describe())
 
 
 def _identity(file: Path, task: Task, folder: Path, settings: MeasureSettings, *, is_base: bool) -> Row:
@@ -95,7 +106,7 @@ def _identity(file: Path, task: Task, folder: Path, settings: MeasureSettings, *
         "label": file.name,
         "batch_size": 1,
         "threads": settings.threads,
-        "device": "host",
+        "device": settings.device if settings.device == HOST else ssh.address(settings.device).name,
         "artifact": str(file.resolve()),
         "commit": machine.commit(),
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -105,7 +116,7 @@ def _identity(file: Path, task: Task, folder: Path, settings: MeasureSettings, *
         if not file.is_file():
             raise BadInput(f"{file}: no such file")
         identity["runtime"] = settings.runtime or runtime_of(file)
-        if reason := missing(identity["runtime"]):
+        if settings.device == HOST and (reason := missing(identity["runtime"])):
             identity |= {"status": "skipped", "error": reason}
     except BadInput as error:
         identity |= {"status": "failed", "error": str(error)}
