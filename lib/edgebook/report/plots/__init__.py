@@ -1,5 +1,6 @@
 """Rows -> figures. Every function returns a matplotlib Figure; its title is also its alt text."""
 
+from edgebook.report.plots.adaptation import adaptation
 from edgebook.report.plots.bars import bars
 from edgebook.report.plots.boards import boards
 from edgebook.report.plots.confusion import confusion
@@ -10,4 +11,4 @@ from edgebook.report.plots.items import items
 from edgebook.report.plots.learning_curve import learning_curve
 from edgebook.report.plots.sweep import sweep
 
-__all__ = ["bars", "boards", "confusion", "effects", "front", "heat_map", "items", "learning_curve", "sweep"]
+__all__ = ["adaptation", "bars", "boards", "confusion", "effects", "front", "heat_map", "items", "learning_curve", "sweep"]
