@@ -129,7 +129,14 @@ def _check_all_taken(preset: Preset, per_point: list[str]) -> None:
     given = [("shared", preset.shared, everywhere), ("--set shared", preset.overrides.get("shared", {}), everywhere)]
     given += [("grid: shared", layer(dict.fromkeys(preset.grid.get("shared", {}))), per_point)]
     given += [(f"points[{number}]: params", point.params, takers(point)) for number, point in enumerate(preset.points)]
+    given += [(f"{where}{stem}", values, [stem] if stem in everywhere else []) for where, stem, values in _sections(preset)]
     for where, values, stems in given:
         taken = {name for stem in stems for name in parameters.notebook_defaults(stem)}
         if passed_over := sorted(values.keys() - taken - {"seed"}):
             raise BadInput(f"{preset.path}: {where}: {', '.join(passed_over)} is a parameter of no notebook that runs there")
+
+
+def _sections(preset: Preset) -> list[tuple[str, str, Values]]:
+    """(where it is given, notebook, values) of every notebook's own values."""
+    overrides = [("--set ", stem, values) for stem, values in preset.overrides.items() if stem != "shared"]
+    return [("notebooks: ", stem, values) for stem, values in preset.notebooks.items()] + overrides
