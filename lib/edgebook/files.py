@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -12,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from edgebook.errors import BadInput
 
@@ -57,6 +59,29 @@ def read_sealed(path: Path, kind: bytes) -> bytes:
     if hashlib.sha256(content).hexdigest().encode() != digest:
         raise ValueError(f"{path}: is damaged: its checksum differs")
     return content
+
+
+def write_sealed_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a mapping as JSON for people, with a checksum that `read_sealed_json` compares, under `sha256`."""
+    write_text(path, json.dumps({**content, "sha256": _digest(content)}, indent=1))
+
+
+def read_sealed_json(path: Path) -> dict[str, Any]:
+    """The mapping of such a file. Raises ValueError, with the file and the reason, unless it is whole."""
+    try:
+        content = json.loads(path.read_bytes())
+        digest = content.pop("sha256")
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError, AttributeError, LookupError, TypeError):
+        raise ValueError(f"{path}: is damaged, or of another version") from None
+    if not isinstance(content, dict) or _digest(content) != digest:
+        raise ValueError(f"{path}: is damaged: its checksum differs")
+    return content
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _flush_folder(folder: Path) -> None:

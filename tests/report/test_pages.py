@@ -19,6 +19,7 @@ from edgebook.report.pages.index import index, machines, one_line
 from edgebook.report.pages.notebook_page import page
 from edgebook.report.tables import show
 from edgebook.rows import new_row, read_rows, write_rows
+from edgebook.run_folder import write_run
 
 SKELETON = Path(__file__).parent / "index_skeleton.txt"
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -98,14 +99,14 @@ def test_broken_lines_are_listed_and_the_rest_is_shown(run):
     file = next((run / "rows").glob("10_baseline--mnist1d-conv1d*.jsonl"))
     file.write_text(file.read_text() + "<script>\n" * 30)
     text = index(run).read_text(encoding="utf-8")
-    assert "30 lines of the records could not be read" in text
+    assert "30 problems with the records" in text
     assert "and 10 more" in text
     assert f"{file.name}:6: " in text
     assert len(read_rows(run / "rows.jsonl")) == len(example_rows())
 
 
 def test_executions_that_the_preset_no_longer_names_are_left_out(run):
-    (run / "run.json").write_text('{"preset": "x", "executions": ["10_baseline--mnist1d-conv1d--s0"]}')
+    write_run(run, "x", ["10_baseline--mnist1d-conv1d--s0"])
     text = index(run).read_text(encoding="utf-8")
     assert "20_prune_sweep" not in text
     assert "1 failed" not in text

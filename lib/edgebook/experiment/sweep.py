@@ -142,11 +142,7 @@ def _identity(nb: Notebook, target: Target) -> Row:
     numbers = quant.precision if quant else "int8-static" if isinstance(made.network, FakeQuantized) else "fp32"
     grid = {} if target.is_baseline else nb.params.get("grid_values", {})  # the float baseline is that of every execution
     asked = grid | ({name: value for name, value in describe(quant).items() if value not in (None, ())} if quant else {})
-    role, family = made.role, made.family
-    if made.role == "baseline" and quant:  # the same network with other numbers is a version of it
-        role, family = "version", "quantize"
-    if not runtime(target.runtime).ships:
-        role = "reference"
+    role, family = _role(target)
     steps = [step for step in (made.method if made.method != "baseline" else "", numbers if quant else "") if step]
     point = short_id(point_id(nb, made), {**made.asked, **asked})
     return {
@@ -177,6 +173,14 @@ def _identity(nb: Notebook, target: Target) -> Row:
         "size_packed_bytes": made.extra.get("size_packed_bytes"),
         "extra": {name: value for name, value in made.extra.items() if name != "size_packed_bytes"},
     }
+
+
+def _role(target: Target) -> tuple[str, str]:
+    """(role, family) of a file."""
+    role, family = target.version.role, target.version.family
+    if role == "baseline" and target.quant:  # the same network with other numbers is a version of it
+        role, family = "version", "quantize"
+    return role if runtime(target.runtime).ships else "reference", family
 
 
 def _bases(exported: list[Exported], ready: Collection[str]) -> dict[tuple, str]:
