@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from torch import nn
 
 from edgebook import rows
-from edgebook.errors import Unsupported, one_line
+from edgebook.errors import BadInput, Unsupported, one_line
 from edgebook.experiment import files
 from edgebook.experiment.notebook import Notebook, Version, point_id
 from edgebook.measure import columns, machine
@@ -123,7 +124,9 @@ def _export(nb: Notebook, target: Target) -> Exported:
         artifact = export(network, nb.task, draft, runtime=target.runtime, quant=target.quant, batch_size=target.batch_size)
         artifact = files.settle(artifact, identity["row_id"])
         files.write_preprocess(artifact, nb.task)
-    except Exception as error:  # a file that cannot be made is a row with its reason
+    except Exception as error:  # a file that cannot be made is a row with its reason; all lines are for the log
+        if error.__cause__ or not isinstance(error, BadInput | Unsupported):
+            traceback.print_exc()
         return Exported(target, rows.join(identity, counts, failure_columns(error)), None)
     path = {"artifact": str(artifact.path.relative_to(nb.run_dir))}
     return Exported(target, rows.join(identity, counts, columns.file_columns(artifact), path), artifact)
