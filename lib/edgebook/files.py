@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,20 @@ def check_writable(folder: Path) -> None:
             file.write(b"edgebook")
     except OSError as error:
         raise BadInput(f"{folder}: cannot be written: {error.strerror}") from None
+
+
+def check_own(folder: Path, marks: Sequence[str], names: Sequence[str] = ()) -> None:
+    """Raises BadInput for a folder with files of others: one that is neither absent nor empty, has none of the `marks` (paths or
+    patterns in it), and holds something else than `names`.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder}: is a file; allowed: a folder")
+    inside = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if inside - set(names) and not any(path for mark in marks for path in folder.glob(mark)):
+        shown = min(inside - set(names))
+        raise BadInput(
+            f"{folder}: has other files ({shown}); allowed: a new or empty folder, or one that was written here before"
+        )
 
 
 @contextmanager
