@@ -110,14 +110,15 @@ def _name(node: fx.Node) -> str:
 def _place(root: nn.Module, path: str, value: Any) -> None:
     """Put a module, parameter or buffer at a dotted path below `root`."""
     *parents, last = path.split(".")
+    place: Any = root
     for parent in parents:
-        if parent not in root._modules:
-            root.add_module(parent, nn.Module())
-        root = root._modules[parent]
+        if parent not in place._modules:
+            place.add_module(parent, nn.Module())
+        place = place._modules[parent]
     if isinstance(value, nn.Parameter | nn.Module) or value is None:
-        setattr(root, last, value)
+        setattr(place, last, value)
     else:
-        root.register_buffer(last, value)
+        place.register_buffer(last, value)
 
 
 Tensors = Callable[[fx.Node | None], torch.Tensor | None]
@@ -174,7 +175,7 @@ def _linear(node: fx.Node, tensor: Tensors) -> nn.Module | None:
 
 
 def _batch_norm(node: fx.Node, tensor: Tensors) -> nn.Module | None:
-    x, weight, bias, mean, variance, _, momentum, eps, *_ = node.args
+    x, weight, bias, mean, variance, _, momentum, eps, *_ = _arguments(node)
     if mean is None:
         return None
     kind = nn.BatchNorm2d if x.meta["val"].ndim == 4 else nn.BatchNorm1d
