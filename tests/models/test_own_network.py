@@ -194,7 +194,7 @@ def test_a_program_exported_in_training_mode_has_both_modes(tmp_path):
     torch.testing.assert_close(infer(again, x), infer(net, x))
     again(x)  # training mode: statistics move, and dropout draws
     assert not torch.equal(again(x), again(x))
-    assert again.get_buffer("graph.1.running_mean").abs().sum() > 0
+    assert again.get_buffer("layers.1.running_mean").abs().sum() > 0
 
 
 def test_an_exported_program_trains_and_is_pruned(digits, tmp_path):

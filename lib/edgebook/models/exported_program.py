@@ -17,14 +17,14 @@ CLOSE = 1e-4  # largest difference of outputs between the program and its module
 
 
 class Program(nn.Module):
-    """The program's graph as a module; a graph alone loses its attributes when it is copied."""
+    """The program's graph as a module; a graph alone loses its attributes when it is copied, and cannot be exported again."""
 
-    def __init__(self, graph: fx.GraphModule):
+    def __init__(self, layers: fx.GraphModule):
         super().__init__()
-        self.graph = graph
+        self.layers = layers  # not `graph`: a module that torch.export makes has an attribute of that name
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.graph(x)
+        return self.layers(x)
 
 
 def load_program(path: Path, input_shape: tuple[int, ...], n_outputs: int) -> nn.Module:
