@@ -15,6 +15,8 @@ from edgebook.runner.grid import NAMING, combinations, layer, value_at
 from edgebook.runner.notebook_file import reads
 from edgebook.runner.preset import Point, Preset, Values, merged
 
+Case = tuple[str | None, int | None]
+
 
 @dataclass(frozen=True)
 class Execution:
@@ -69,8 +71,8 @@ def sources(execution: Execution, executions: Sequence[Execution]) -> list[Execu
     return [other for other in earlier if case_of(other) == case_of(execution)]
 
 
-def case_of(execution: Execution) -> tuple[str | None, int | None]:
-    """What executions share that need the same trained baseline: the case and the seed; None without data."""
+def case_of(execution: Execution) -> Case:
+    """What executions share that need the same trained baseline: the case and the seed; the case is None without data."""
     return case_id(execution.params), execution.params.get("seed")
 
 
