@@ -62,20 +62,18 @@ def commands() -> str:
 
 def boards() -> str:
     """The boards of devices.yaml."""
-    boards = [board for board in devices.load_devices().values() if board.name != "host"]
     rows = [
         (
             f"`{board.name}`",
             ", ".join(board.runtimes),
-            f"{board.flash_bytes / 1000:,.0f}",
-            f"{board.ram_bytes / 1000:,.0f}",
+            *(f"{n / 1000:,.0f}" for n in (board.flash_bytes, board.ram_bytes)),
             board.source,
         )
-        for board in boards
+        for board in devices.load_devices().values()
+        if board.name != "host"  # measured where the documentation is built
     ]
-    return page(
-        "Boards", "What `devices.yaml` says of each.", table(("board", "runtimes", "flash, kB", "RAM, kB", "source"), rows)
-    )
+    shown = table(("board", "runtimes", "flash, kB", "RAM, kB", "source"), rows)
+    return page("Boards", "What `devices.yaml` says of each.", shown)
 
 
 def question(path: Path) -> str:
