@@ -29,7 +29,8 @@ class Execution:
 
 
 def plan(preset: Preset, run: str) -> list[Execution]:
-    """Every execution of a preset, in order: notebook by notebook and point by point, then those that run once.
+    """Every execution of a preset, in order: those that run once and read no rows, notebook by notebook and point by point,
+    then the others that run once.
 
     Order of precedence: the notebook's cell < shared < notebooks < point < grid < command line. Raises BadInput, also for a value
     that no execution takes.
@@ -42,7 +43,12 @@ def plan(preset: Preset, run: str) -> list[Execution]:
             if point.has(stem):
                 cells = product(preset.seeds, combinations(preset.grid, stem))
                 executions += [_execution(preset, stem, run, point, seed, values) for seed, values in cells]
-    executions += [_execution(preset, stem, run) for stem in preset.once]
+    once = [_execution(preset, stem, run) for stem in preset.once]
+    executions = [
+        *(execution for execution in once if "rows" not in execution.reads),
+        *executions,
+        *(execution for execution in once if "rows" in execution.reads),
+    ]
     if not executions:
         raise BadInput(f"{preset.path}: nothing to run: it has no notebook for any of its points")
     _check_names(preset, executions)
