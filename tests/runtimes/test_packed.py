@@ -97,7 +97,7 @@ def rewritten(path, spec):
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
-        ({"model": "os:system"}, "model 'os:system' is unknown"),
+        ({"model": "os:system"}, "model 'os:system' is not allowed to run"),
         ({"wrappers": [{"name": "os:system"}]}, "wrapper 'os:system' is unknown; known: fake_quantized"),
         ({"model": "mine.py:net"}, "is not allowed to run"),
     ],
