@@ -2,11 +2,13 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper, numpy_helper
 from onnx_files import CLASSES, SHAPE, WEIGHT, endless, linear, save
 from typer.testing import CliRunner
 
@@ -14,6 +16,7 @@ from edgebook.cli import app
 from edgebook.experiment.external_files import MeasureSettings, measure_external
 from edgebook.experiment.notebook import Notebook
 from edgebook.experiment.remeasure import measure_together
+from edgebook.report.tables import html_table
 from edgebook.rows import new_row
 from edgebook.tasks import load_task
 
@@ -87,6 +90,56 @@ def test_any_file_is_measured_and_the_bad_ones_say_why(data, files, tmp_path):
     assert worse["extra"]["mcnemar_p"] < 0.001
     assert (good["macs"], good["n_params"], good["precision"]) == (96, 96, "fp32")
     assert all(row["latency_lo"] <= row["latency_ms_p50"] <= row["latency_hi"] for row in (good, last, worse))
+
+
+@pytest.fixture(scope="module")
+def unclear(tmp_path_factory) -> Path:
+    """Files of which a score alone would not say enough: two outputs, integer inputs of several scales, a sidecar."""
+    folder = tmp_path_factory.mktemp("unclear")
+    flat = helper.make_node("Flatten", ["x"], ["f"])
+    product, other = helper.make_node("MatMul", ["f", "w"], ["y"]), helper.make_node("MatMul", ["f", "v"], ["e"])
+    graph = helper.make_graph(
+        [flat, other, product],
+        "g",
+        [helper.make_tensor_value_info("x", 1, (1, *SHAPE))],
+        [helper.make_tensor_value_info(name, 1, (1, CLASSES)) for name in ("e", "y")],
+        [numpy_helper.from_array(array, name) for name, array in (("w", WEIGHT), ("v", -WEIGHT))],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "two.onnx")
+    integers = [helper.make_node("Cast", ["x"], ["c"], to=1), helper.make_node("Flatten", ["c"], ["f"]), product]
+    for name, scale in (("fits", 0.04), ("small", 0.002), ("coarse", 1.0)):
+        save(folder / f"{name}.onnx", integers, (1, *SHAPE), TensorProto.INT8, [("w", WEIGHT)])
+        (folder / f"{name}.json").write_text(json.dumps({"input": {"scale": scale}}))
+    linear(folder / "changed.onnx")
+    (folder / "changed.json").write_text('{"preprocess": {"scale": -1}}')
+    return folder
+
+
+def test_what_was_scored_is_said_or_asked(data, unclear, tmp_path):
+    task = load_task(str(data))
+    names = ("two", "fits", "small", "coarse", "changed")
+    paths, settings = [unclear / f"{name}.onnx" for name in names], MeasureSettings(measure_s=0.05)
+    rows = dict(zip(names, measure_external(paths, task, tmp_path, settings=settings), strict=True))
+    assert rows["two"]["error"] == ("two.onnx: it has 2 outputs; name the one to score with --output: e (1, 3), y (1, 3)")
+    assert rows["fits"]["status"] == "ok"
+    assert "clipped_inputs" not in rows["fits"]["extra"]
+    hint = "; preprocess.scale and preprocess.offset in {}.json beside it bring them into its range"
+    assert rows["small"]["error"].startswith("its integer input, -0.256 to 0.254, cannot hold 8")
+    assert rows["small"]["error"].endswith(hint.format("small"))
+    assert rows["coarse"]["error"].startswith("its integer input, -128 to 127, is filled to 2.")
+    assert rows["coarse"]["error"].endswith(hint.format("coarse"))
+    right = (task.x_test.flatten(1).numpy() @ WEIGHT).argmax(1) == task.y_test.numpy()
+    assert rows["changed"]["score"] < 0.2 < right.mean()
+    assert "the JSON beside it changes the items: times -1, plus 0" in html_table([rows["changed"]])
+
+    (asked,) = measure_external(paths[:1], task, tmp_path, settings=replace(settings, output="y"))
+    assert asked["score"] == right.mean()
+    assert "output y was scored" in html_table([asked])
+    (unknown,) = measure_external(paths[:1], task, tmp_path, settings=replace(settings, output="none"))
+    assert "output 'none' is unknown; name the one to score" in unknown["error"]
+    assert "output y was scored" in html_table(
+        measure_external(paths[:1], task, tmp_path, settings=replace(settings, output="y"))
+    )
 
 
 def test_the_command_goes_on_after_a_bad_file_and_exits_with_1(data, files, tmp_path):

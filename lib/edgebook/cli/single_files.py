@@ -37,7 +37,7 @@ def _print(rows: list[dict]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from edgebook.report.diagnostics import feeding
+    from edgebook.report.columns import feeding
     from edgebook.report.tables import table
 
     frame = table(rows).drop(columns=["status", "flags"], errors="ignore")

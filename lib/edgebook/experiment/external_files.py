@@ -21,6 +21,7 @@ from edgebook.tasks.task import Task
 
 NAME = "measure"
 CLIPPED = 0.25  # share of the values from which the items are of another scale than the file's input
+FILLED = 1 / 32  # share of that input's range below which they are too: eight of 256 integers are left of the items
 Row = dict[str, Any]
 
 
@@ -127,11 +128,13 @@ def _figures(measured: Measured, file: Row, base: tuple[Measured, Row] | None, t
 
 def _misfit(measured: Measured, task: Task) -> str | None:
     """Why the figures would mean nothing: the items do not fit the input, or the outputs are no scores of the task's classes."""
-    if measured.clipped > CLIPPED:
+    if measured.input_range and (measured.clipped > CLIPPED or measured.filled < FILLED):
+        low, high = measured.input_range
+        clipped = f"cannot hold {measured.clipped:.0%} of the items' values"
+        what = clipped if measured.clipped > CLIPPED else f"is filled to {measured.filled:.1%} by the items' values"
         return (
-            f"its integer input cannot hold {measured.clipped:.0%} of the items' values, which are clipped; "
-            f"preprocess.scale and preprocess.offset in {measured.artifact.path.with_suffix('.json').name} beside it tell how to "
-            "bring the items into its range"
+            f"its integer input, {low:.4g} to {high:.4g}, {what}; preprocess.scale and preprocess.offset in "
+            f"{measured.artifact.path.with_suffix('.json').name} beside it bring them into its range"
         )
     n_outputs = measured.outputs["test"][0].size
     if task.kind.has_classes and n_outputs % task.n_outputs:
