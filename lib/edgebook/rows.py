@@ -104,7 +104,8 @@ NUMBERS = COLUMNS.keys() - {*TEXTS, *OBJECTS}
 EXTRA_NUMBERS = (
     *("val_delta", "val_delta_lo", "val_delta_hi", "n_val", "n_test_split", "macro_f1", "worst_class_accuracy", "mcnemar_p"),
     *("calibration_error", "portability", "int8_nodes", "int8_time", "n_nodes", "n_quantize", "disturbed"),
-    *("clipped_inputs", "kernel_error"),
+    *("clipped_inputs", "kernel_error", "unevenness"),
+    *(f"{rate}_per_hour{end}" for rate in ("false_alarms", "misses") for end in ("", "_lo", "_hi")),
 )
 EXTRA_LISTS = ("flags", "class_accuracy", "slowest_layers")
 EXTRA = {

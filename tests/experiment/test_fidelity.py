@@ -17,7 +17,7 @@ CHANGES = {"another network": 1.0, "almost the same": 1e-4}
 
 @pytest.fixture
 def measured(tmp_path, monkeypatch):
-    """A function that measures the float and the int8 file of a network, after its weights were moved on the way to the exporter."""
+    """A function that measures the float and the int8 file of a network whose weights are moved on the way to the exporter."""
     monkeypatch.setenv("EDGEBOOK_REPORTS", str(tmp_path))
     export = sweep.export
 

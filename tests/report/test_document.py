@@ -88,6 +88,13 @@ def test_a_run_without_rows_is_bad_input(tmp_path):
         read(tmp_path)
 
 
+def test_a_run_whose_notebooks_only_explain_has_pages_and_no_cases(tmp_path):
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "00_primer.html").write_text("")
+    document = read(tmp_path)
+    assert (document.executions, document.rows, document.cases) == (["00_primer"], [], [])
+
+
 def alike(case, shift, **shape):
     """A baseline and a version of one more network with the usual labels."""
     base = baselines()[0] | {"asked": {"model_shape": shape}}

@@ -16,7 +16,7 @@ from edgebook.errors import BadInput
 from edgebook.report import plots, theme
 from edgebook.report.document import read
 from edgebook.report.pages.index import index, machines, one_line
-from edgebook.report.pages.notebook_page import page
+from edgebook.report.pages.notebook_page import mathml, page
 from edgebook.report.tables import show
 from edgebook.rows import new_row, read_rows, write_rows
 from edgebook.run_folder import write_run
@@ -202,6 +202,13 @@ def test_page_says_who_measured(text):
     assert "Measured on: cores 2, cpu Intel Xeon" in footer
     assert all(f"{name} {version}" in footer for name, version in VERSIONS.items())
     assert "Workbook at commit: 0123456789abcdef" in footer
+
+
+def test_formulas_become_mathml_and_code_and_prices_stay():
+    text = "The share $1/d + 1/k^2$ of $\\alpha$ costs 5$ and 6$; `$x$`.\n```\n$y$\n```"
+    shown = mathml(text)
+    assert shown.count("<math") == 2
+    assert "costs 5$ and 6$; `$x$`.\n```\n$y$\n```" in shown
 
 
 def test_page_without_rows_or_notebook(tmp_path):

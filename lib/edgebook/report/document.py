@@ -58,12 +58,12 @@ class Document:
 
 
 def read(run_dir: Path) -> Document:
-    """The document of a run's folder. Raises BadInput when the run has no rows."""
+    """The document of a run's folder. Raises BadInput when the run has neither rows nor pages."""
     folder = Path(run_dir)
     rows, problems = rows_module.read(folder) if (folder / "rows").is_dir() else ([], [])
-    if not rows:
+    if not (executions := _executions(folder, rows)):
         raise BadInput(f"{folder}: no rows to show; `edgebook run params/quick.yaml` makes some{_first(problems)}")
-    return Document(folder.name, folder, rows, problems, cases(rows), _executions(folder, rows))
+    return Document(folder.name, folder, rows, problems, cases(rows), executions)
 
 
 def _executions(folder: Path, rows: list[Row]) -> list[str]:

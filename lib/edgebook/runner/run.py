@@ -24,6 +24,8 @@ from edgebook.runner.record import last_seconds
 from edgebook.runner.schedule import Schedule, find
 from edgebook.runner.signals import stopped_by_signals
 
+MARKS = ("run.json", "rows/*.jsonl")  # what a folder has that is a run's, or that notebooks have written by hand
+
 
 @dataclass(frozen=True)
 class Calls:
@@ -65,6 +67,7 @@ def run_preset(preset: Path, name: str, options: Options, calls: Calls) -> int:
         executions = plan(read, name)
         wanted = chosen(executions, list(options.only))
         run = Run(paths.reports_dir() / name, tuple(executions), calls.page, read.limits)
+        files.check_own(run.folder, MARKS)
         found = {execution.name: find(run, execution, fresh=options.fresh) for execution in wanted}
         pending = [execution for execution in wanted if not found[execution.name].record]
         executor: Executor = this_machine(options.jobs)
