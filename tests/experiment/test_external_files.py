@@ -136,6 +136,7 @@ def test_files_timed_together_are_compared_with_the_baseline_of_their_batch(file
             family=family,
             batch_size=batch_size,
             artifact=str(files / f"{name}.onnx"),
+            samples="samples/earlier.npz",
         )
 
     lab = Notebook("90_compare", "90_compare", tmp_path, {"measure_s": 0.1, "threads": 1}, None)
@@ -144,6 +145,8 @@ def test_files_timed_together_are_compared_with_the_baseline_of_their_batch(file
     assert other["baseline_id"] == one["row_id"]
     assert eight["baseline_id"] == eight["row_id"]
     assert other["speedup"] is not None
+    assert [row["samples"] for row in (one, other, eight)] == [None] * 3, "their arrays are those of the rows before"
+    assert [row["parent_id"] for row in (one, other, eight)] == [row["row_id"] for row in rows]
 
 
 QUICK = MeasureSettings(measure_s=0.05)
