@@ -61,7 +61,8 @@ def read(run_dir: Path) -> Document:
     """The document of a run's folder. Raises BadInput when the run has neither rows nor pages."""
     folder = Path(run_dir)
     rows, problems = rows_module.read(folder) if (folder / "rows").is_dir() else ([], [])
-    if not (executions := _executions(folder, rows)):
+    executions = _executions(folder, rows)
+    if not rows and not executions:
         raise BadInput(f"{folder}: no rows to show; `edgebook run params/quick.yaml` makes some{_first(problems)}")
     return Document(folder.name, folder, rows, problems, cases(rows), executions)
 
