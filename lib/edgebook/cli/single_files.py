@@ -42,7 +42,7 @@ def _print(rows: list[dict]) -> None:
     from rich.table import Table
 
     from edgebook.devices import load_devices
-    from edgebook.report.diagnostics import feeding
+    from edgebook.report.columns import feeding
     from edgebook.report.tables import table
     from edgebook.report.targets import boards
 
