@@ -22,6 +22,7 @@ from edgebook.rows import join
 from edgebook.runtimes.base import RUNTIMES, Artifact, Quant, Runtime, check, versions
 from edgebook.runtimes.base import runtime as record_of
 from edgebook.runtimes.calibration import calibration_items
+from edgebook.runtimes.export_limit import limited
 from edgebook.runtimes.exportable import exportable
 from edgebook.runtimes.exporter_tables import kept_tables
 from edgebook.runtimes.file_store import stored
@@ -92,7 +93,7 @@ def _stored(model: nn.Module, task: Task, record: Runtime, quant: Quant | None, 
     def make(folder: Path) -> dict[str, Any]:
         source = _source(model, task, record, quant, batch_size)
         try:
-            with lock.training(), quiet(), kept_tables():
+            with lock.training(), limited(), quiet(), kept_tables():
                 return _make(model, task, record, quant, batch_size, source, folder)
         except (BadInput, Unsupported):
             raise
