@@ -139,9 +139,20 @@ def _make(
         columns = join(columns, known, _from_network(side, network, task, quant, output, batch_size))
     if reason := why_random(record, output):
         raise Unsupported(f"{record.name}: {reason}", code="fidelity")
-    if record.finishes:
+    if record.finishes:  # which runs the file
         columns = join(columns, side.finish(whole, path, task.x_train[: max(N_COMPARED, batch_size)].numpy()))
+    elif quant or isinstance(model, FakeQuantized):
+        _check_loads(record, path)
     return columns
+
+
+def _check_loads(record: Runtime, path: Path) -> None:
+    """Raises Unsupported for an integer file that its own runtime refuses."""
+    try:
+        record.side("load").load(path)
+    except BadInput as error:
+        reason = one_line(error).removeprefix(f"{path}: ")
+        raise Unsupported(f"{record.name} refuses its own integer file: {reason}", code="operator") from error
 
 
 def _from_network(side: Any, network: nn.Module, task: Task, quant: Quant | None, path: Path, batch_size: int) -> dict[str, Any]:
