@@ -6,6 +6,7 @@ import ast
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -183,7 +184,8 @@ def check(values: Mapping[str, Any], *, where: str) -> None:
     """
     for name, value in values.items():
         if name not in PARAMS:
-            raise BadInput(f"{where}: {name} is not a parameter; known: {', '.join(sorted(PARAMS))}")
+            known = ", ".join(get_close_matches(name, PARAMS)) or "those that `edgebook params` lists"
+            raise BadInput(f"{where}: {name:.80} is not a parameter; known: {known}")
         check_type(name, PARAMS[name].type, value, where)
         _check_choices(name, value, where)
 
@@ -204,7 +206,7 @@ def check_type(name: str, type_: Any, value: Any, where: str) -> None:
         first = error.errors()[0]
         place = "".join(f"[{part!r}]" for part in first["loc"] if part not in UNION_TAGS)
         hint = "; YAML reads 1e-3 as text, write 0.001" if first["type"].endswith("_type") and _is_numeric(first["input"]) else ""
-        raise BadInput(f"{where}: {name}{place} = {first['input']!r}: {first['msg']}{hint}") from None
+        raise BadInput(f"{where}: {name}{place} = {first['input']!r:.80}: {first['msg']}{hint}") from None
 
 
 def _is_numeric(value: Any) -> bool:

@@ -8,13 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-
-class Stopped(BaseException):
-    """Raised where the run ends; no `except Exception` on the way holds it."""
-
-    def __init__(self, number: int):
-        super().__init__(number)
-        self.number = number
+from edgebook.errors import Stopped
 
 
 @dataclass
