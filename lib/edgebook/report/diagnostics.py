@@ -34,6 +34,10 @@ def quality(rows: list[Row]) -> pd.DataFrame:
 def feeding(row: Row) -> list[str]:
     """What has to be known beside a score: which output and how many items were scored, and how the items reached the file."""
     lines, preprocess = [], value(row, "extra.preprocess")
+    if not_scored := value(row, "extra.not_scored"):
+        lines.append(f"not scored: {not_scored}")
+    if outputs_are := value(row, "extra.outputs_are"):
+        lines.append(f"its outputs are {outputs_are}")
     if output := value(row, "extra.output"):
         lines.append(f"output {output} was scored")
     if layout := value(row, "extra.layout"):
