@@ -27,13 +27,14 @@ from edgebook.rows import join, new_row
 from edgebook.runtimes.base import Quant, runtime
 from edgebook.runtimes.export import export
 from edgebook.runtimes.quiet import quiet
-from edgebook.tasks.task import Task
+from edgebook.tasks.task import SPLITS, Task
 from edgebook.training.finetune import finetune
 from edgebook.training.loop import infer, seed_all, train
 from edgebook.training.network_check import check_network
 from edgebook.training.recipe import Recipe
 
-N_TRAINED, N_COMPARED = 256, 16  # items
+N_TRAINED, N_COMPARED = (32, 256), 16  # items
+MACS = 20_000_000_000  # of all items that are trained on, so that a minute is enough
 RECIPE = Recipe(epochs=2, batch_size=32, lr=0.003, device="cpu")
 SHARE = 0.5  # of the channels or hidden units that pruning removes
 CLOSE = {"fp32": 0.99, "int8-static": 0.8}  # agreement with the network, from which a file computes the same
@@ -67,13 +68,13 @@ class Subject:
 
 def examine(task: Task, model_name: str, shape: dict[str, Any] | None = None) -> Iterator[Finding]:
     """What was found, as it is found: the network itself, its training, techniques, files and the boards that they fit."""
-    few = replace(task, x_train=task.x_train[:N_TRAINED], y_train=task.y_train[:N_TRAINED])
     try:
         seed_all(0)
         model = build_model(model_name, task.input_shape, task.n_outputs, **(shape or {}))
         check_network(model, task)
         macs, needed = count_macs(model, task.input_shape), task.kind.output_shape(task.input_shape, task.n_outputs)
         yield Finding("network", True, f"{count_params(model):,} parameters, {macs:,} MACs, outputs {('n', *needed)}")
+        few = _few(task, min(N_TRAINED[1], max(N_TRAINED[0], MACS // max(1, macs))))
         net = train(model, few, RECIPE)
     except (BadInput, Unsupported, RuntimeError, ValueError) as error:
         yield Finding("network", False, one_line(error))
@@ -86,6 +87,16 @@ def examine(task: Task, model_name: str, shape: dict[str, Any] | None = None) ->
         for precision, quant in FORMATS:
             if precision in runtime(name).precisions:
                 yield tried(f"{name} {precision}", partial(_file, name=name, quant=quant), subject)
+
+
+def _few(task: Task, n: int) -> Task:
+    """The task with at most n items in each split, evenly spread over it."""
+    parts: dict[str, Any] = {}
+    for split in SPLITS:
+        x, y = getattr(task, f"x_{split}"), getattr(task, f"y_{split}")
+        numbers = torch.linspace(0, len(x) - 1, min(n, len(x))).round().long()
+        parts |= {f"x_{split}": x[numbers], f"y_{split}": y[numbers]}
+    return replace(task, **parts, groups={})
 
 
 def tried(stage: str, function: Callable[[Subject], str], subject: Subject) -> Finding:
