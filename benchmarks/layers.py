@@ -86,6 +86,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
     os.environ.setdefault("EDGEBOOK_STORE", str(ROOT / ".store"))
     main()

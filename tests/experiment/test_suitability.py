@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import sys
+import runpy
 
 import pytest
 from repository import ROOT
@@ -13,9 +13,8 @@ from edgebook.experiment import suitability
 from edgebook.experiment.suitability import FORMATS, RUNTIMES, STAGES, Subject, examine, tried
 from edgebook.models import allow_network
 
-sys.path.insert(0, str(ROOT / "benchmarks"))
-import layer_networks
-
+NETWORKS = ROOT / "benchmarks" / "layer_networks.py"
+LAYERS = runpy.run_path(str(NETWORKS))["LAYERS"]
 PAGE = (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")
 TABLE = [[cell.strip() for cell in line.strip("|").split("|")] for line in re.findall(r"^\|.*\|$", PAGE, re.M)]
 
@@ -26,7 +25,7 @@ def one_runtime(monkeypatch):
 
 
 def by_stage(function, task):
-    name = f"{layer_networks.__file__}:{function}"
+    name = f"{NETWORKS}:{function}"
     allow_network(name)
     return {finding.stage: finding for finding in examine(task, name)}
 
@@ -35,14 +34,14 @@ def test_the_table_of_layers_has_every_layer_and_everything_that_is_tried():
     stages = ["network", *STAGES, *(f"{name} {precision}" for name in RUNTIMES for precision, _ in FORMATS)]
     assert set(TABLE[0][1:]) <= set(stages)
     assert len(TABLE[0][1:]) == len(stages) - 1  # vela has no float files
-    assert [line[0] for line in TABLE[2:]] == list(layer_networks.LAYERS.values())
+    assert [line[0] for line in TABLE[2:]] == list(LAYERS.values())
     assert {cell.split(" (")[0] for line in TABLE[2:] for cell in line[1:]} <= {"works", "no", ""}
 
 
 @pytest.mark.parametrize("function", ["image_shuffled", "sequence_gru"])
 def test_the_table_says_what_is_found_today(function, one_runtime, digits, mnist1d):
     found = by_stage(function, mnist1d if function.startswith("sequence") else digits)
-    (line,) = [line for line in TABLE[2:] if line[0] == layer_networks.LAYERS[function]]
+    (line,) = [line for line in TABLE[2:] if line[0] == LAYERS[function]]
     said = {stage: cell.startswith("works") for stage, cell in zip(TABLE[0][1:], line[1:]) if cell}
     assert {stage: said[stage] for stage in found} == {stage: finding.works for stage, finding in found.items()}
     assert "parameters" in found["network"].detail

@@ -46,8 +46,8 @@ def doctor(
         print(f"{name:>14}: {missing(name) or ', '.join(f'{library} {version}' for library, version in versions(name).items())}")
     for name in TASKS:
         try:
-            task = load_task(name)
-            print(f"{name:>14}: {len(task.x_train)} train, {len(task.x_val)} validation, {len(task.x_test)} test")
+            loaded = load_task(name)
+            print(f"{name:>14}: {len(loaded.x_train)} train, {len(loaded.x_val)} validation, {len(loaded.x_test)} test")
         except BadInput as error:
             print(f"{name:>14}: {error}")
     print(f"{'store':>14}: {store_dir()}")
