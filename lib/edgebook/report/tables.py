@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,9 +12,8 @@ from edgebook.errors import BadInput
 from edgebook.report import format as fmt
 from edgebook.report.aggregate import POINT, merge, ok, value
 from edgebook.report.columns import Column, columns_of, feeding, why_not
+from edgebook.report.stylesheet import STYLE
 from edgebook.rows import Row, flatten
-
-STYLE = (Path(__file__).parent / "pages" / "templates" / "page" / "table.css").read_text(encoding="utf-8")
 
 
 def few(rows: list[Row], columns: list[str]) -> pd.DataFrame:
