@@ -34,6 +34,7 @@ from edgebook.training.weights import weights_hash
 
 N_COMPARED = 8  # items on which a finished file must give the outputs of the whole one
 NO_OPERATOR = re.compile(r"(?:Lowering not found: |Operator torch\._ops\.|op=')((?:aten|prims)[.:]\w+)")
+FROM_DATA = re.compile(r"but got FakeTensor|data-dependent")  # PyTorch's words for a size or a branch that an item decides
 
 
 def export(
@@ -150,10 +151,13 @@ def _from_network(side: Any, network: nn.Module, task: Task, quant: Quant | None
 
 
 def _reason(record: Runtime, error: Exception) -> Exception:
-    """The exporter's failure in one line: the operator that it lacks, or the innermost cause."""
+    """The exporter's failure in one line: the operator that it lacks, what the forward does, or the innermost cause."""
     if operator := NO_OPERATOR.search(str(error)):
         return Unsupported(f"{record.name} has no operator {operator[1]}", code="operator")
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
+    if FROM_DATA.search(str(cause)):
+        reason = f"a size or a branch in the forward depends on the item, which no file can hold ({one_line(cause)})"
+        return Unsupported(f"{record.name}: {reason}", code="structure")
     return RuntimeError(f"{record.name}: {one_line(cause)}")

@@ -21,7 +21,7 @@ from edgebook.runner.executors.executor import Outcome
 from edgebook.runner.executors.fingerprint import DataFingerprints, Question, difference, fingerprint, question
 from edgebook.runner.executors.parcel import receive, to_send
 from edgebook.runner.executors.remote import Delivery, Job, execute_job, stop
-from edgebook.runner.plan import Execution, case_of
+from edgebook.runner.plan import Case, Execution, case_of
 from edgebook.runner.record import write_record
 
 CONNECT_S = 10  # to the scheduler
@@ -85,9 +85,7 @@ class Cluster:
     workers: dict[str, Resources] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     in_flight: dict[str, InFlight] = field(default_factory=dict)
-    first_of_case: dict[tuple[str | None, int | None], str] = field(
-        default_factory=dict
-    )  # trains the baseline, which the others get
+    first_of_case: dict[Case, str] = field(default_factory=dict)  # trains the baseline, which the others get
     ended: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
     looked: float = -LOOK_S
 
@@ -112,7 +110,8 @@ class Cluster:
         return len(self.in_flight) < self.n_at_once and self.first_of_case.get(case_of(execution)) not in self.in_flight
 
     def submit(self, run: Run, execution: Execution, key: str) -> None:
-        self.first_of_case.setdefault(case_of(execution), execution.name)
+        if "task" in execution.params:
+            self.first_of_case.setdefault(case_of(execution), execution.name)
         resources = needs(execution)
         allowed = [address for address, offered in self.workers.items() if offers(offered, resources)]
         future = self.client.submit(
