@@ -184,7 +184,5 @@ def test_an_unknown_core_and_absent_tools_are_named(shipped, monkeypatch):
     with pytest.raises(Unsupported, match=r"m4: qemu-system-arm is not installed \(Debian package qemu-system-arm\)"):
         measure(shipped, items, core="cortex-m4")
     monkeypatch.setattr(emulated, "missing", lambda: None)
-    with pytest.raises(
-        BadInput, match="core 'm99' is unknown; known: cortex-m0, cortex-m3, cortex-m33, "
-    ):
+    with pytest.raises(BadInput, match="core 'm99' is unknown; known: cortex-m0, cortex-m3, cortex-m33, "):
         measure(shipped, items, core="m99")

@@ -93,6 +93,29 @@ def profile(
     return [rows.build(row, timed.get(row["row_id"], {})) for row in found]
 
 
+def latencies(
+    models: Sequence[nn.Module],
+    task: Task,
+    *,
+    runtime: str,
+    precision: str = "int8-static",
+    threads: int = 1,
+    seconds: float = 0.2,
+) -> list[float]:
+    """Median milliseconds of each network's file, all timed in turn in one session; disturbed blocks are left out.
+
+    Raises Unsupported where the runtime cannot have a file, RuntimeError when one cannot be timed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        drafts = [Path(folder) / str(number) for number in range(len(models))]
+        quant = quant_of(precision)
+        files = [export(net, task, path, runtime=runtime, quant=quant) for net, path in zip(models, drafts, strict=True)]
+        results = measure_files(files, {}, seconds=seconds, threads=threads, who="layer times")
+    if error := next((result.error for result in results if result.error), None):
+        raise RuntimeError(error)
+    return [latency_columns(result)["latency_ms_p50"] for result in results]
+
+
 def _row(model: nn.Module, task: Task, name: str, precision: str, folder: Path) -> tuple[Row, Artifact | None]:
     """The columns of one file, and the file where there is one."""
     row: Row = {"row_id": short_id(name, precision), "task": task.name, "runtime": name, "precision": precision, "device": "host"}
