@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ from edgebook.search.goal import value_of
 from edgebook.search.outcome import NAME, Outcome, outcome_of
 from edgebook.search.storage import asking, fail_abandoned, new_worker, open_study
 
-STOP = "stop"  # a file of this name ends the search after the trial that is running
 N_STARTUP = 6  # trials before any is stopped after its short training
 WORST = 33.0  # percent of the short trainings that are stopped
 STARTS: tuple[Settings, ...] = (
@@ -39,8 +39,8 @@ class Budget:
             raise BadInput(f"minutes = {self.minutes:g}; allowed: a number above zero")
 
 
-def autotune(bench: Bench, folder: Path, budget: Budget, *, seed: int = 0) -> Outcome:
-    """What was found when the budget is spent, when it is interrupted (Ctrl-C), or when `folder` gets a file `stop`.
+def autotune(bench: Bench, folder: Path, budget: Budget, *, stop: Path | None = None, seed: int = 0) -> Outcome:
+    """What was found when the budget is spent, when it is interrupted, or after the trial during which a file `stop` appears.
 
     Every trial is in Optuna's study in `folder` at once, and its file beside it: a search that was killed goes on, and several
     processes may share one. Raises BadInput for a board that the smallest networks do not fit, before anything is trained,
@@ -49,10 +49,9 @@ def autotune(bench: Bench, folder: Path, budget: Budget, *, seed: int = 0) -> Ou
     with asking(folder):
         study = _open(bench, folder, seed)
     _check_reachable(bench)
-    (folder / STOP).unlink(missing_ok=True)
     with new_worker(folder, NAME) as worker:
         try:
-            while (trial := _ask(study, bench, folder, worker, budget, seed)) is not None:
+            while not (stop and stop.exists()) and (trial := _ask(study, bench, folder, worker, budget, seed)) is not None:
                 _run(trial, study, bench, folder)
         except KeyboardInterrupt:
             print("edgebook: stopped; the best so far is shown, and the same command goes on", flush=True)
@@ -85,20 +84,25 @@ def _check_reachable(bench: Bench) -> None:
 
 
 def _ask(study: optuna.Study, bench: Bench, folder: Path, worker: int, budget: Budget, seed: int) -> optuna.Trial | None:
-    """The next trial with its settings drawn; None when the budget is spent or a stop was asked for."""
+    """The next trial with its settings drawn; None when the budget is spent."""
     with asking(folder):
         fail_abandoned(study, folder, worker)
         ended = [trial for trial in study.get_trials(deepcopy=False) if "result" in trial.user_attrs]
         spent = sum(trial.user_attrs["result"]["seconds"] for trial in ended)
-        if spent >= 60 * budget.minutes or 0 < budget.n_trials <= len(ended) or (folder / STOP).exists():
+        if spent >= 60 * budget.minutes or 0 < budget.n_trials <= len(ended):
             return None
-        study.sampler = optuna.samplers.TPESampler(
-            multivariate=True, group=True, constant_liar=True, n_startup_trials=2 * N_STARTUP, seed=seed + len(ended)
-        )
+        study.sampler = _sampler(seed + len(ended))
         trial = study.ask()
         trial.set_user_attr("proposal", {"worker": worker})
         _draw(trial, bench)
     return trial
+
+
+def _sampler(seed: int) -> optuna.samplers.BaseSampler:
+    """TPE over all settings together; one per trial, so that what is drawn depends on the seed and the trials before it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.TPESampler(multivariate=True, group=True, n_startup_trials=2 * N_STARTUP, seed=seed)
 
 
 def _draw(trial: optuna.Trial, bench: Bench) -> None:
