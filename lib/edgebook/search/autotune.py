@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from edgebook.search.storage import asking, fail_abandoned, new_worker, open_stu
 
 N_STARTUP = 6  # trials before any is stopped after its short training
 WORST = 33.0  # percent of the short trainings that are stopped
+Run = Callable[[Settings, Bench, Callable[[float], None], Path], tuple[dict[str, float], str | None]]
 STARTS: tuple[Settings, ...] = (
     {"network": "pruned", "macs_ratio": 0.0, "numbers": "int8", "soft_weight": 0.0},
     {"network": "pruned", "macs_ratio": 0.5, "numbers": "int8", "soft_weight": 0.7},
@@ -39,7 +41,9 @@ class Budget:
             raise BadInput(f"minutes = {self.minutes:g}; allowed: a number above zero")
 
 
-def autotune(bench: Bench, folder: Path, budget: Budget, *, stop: Path | None = None, seed: int = 0) -> Outcome:
+def autotune(
+    bench: Bench, folder: Path, budget: Budget, *, stop: Path | None = None, seed: int = 0, run: Run = run_chain
+) -> Outcome:
     """What was found when the budget is spent, when it is interrupted, or after the trial during which a file `stop` appears.
 
     Every trial is in Optuna's study in `folder` at once, and its file beside it: a search that was killed goes on, and several
@@ -52,7 +56,7 @@ def autotune(bench: Bench, folder: Path, budget: Budget, *, stop: Path | None = 
     with new_worker(folder, NAME) as worker:
         try:
             while not (stop and stop.exists()) and (trial := _ask(study, bench, folder, worker, budget, seed)) is not None:
-                _run(trial, study, bench, folder)
+                _evaluate(trial, study, bench, folder, run)
         except KeyboardInterrupt:
             print("edgebook: stopped; the best so far is shown, and the same command goes on", flush=True)
     return outcome_of(study)
@@ -80,7 +84,8 @@ def _of(settings: Settings) -> Settings:
 
 def _check_reachable(bench: Bench) -> None:
     settings = {"network": "searched", "numbers": "int8"}
-    check_reachable(bench.space, bench.goal.limits, lambda genotype: cost_of(new_net(bench.task, genotype), settings, bench))
+    cost = lambda genotype: cost_of(new_net(bench.task, genotype), settings, bench)  # noqa: E731
+    check_reachable(bench.space, bench.goal.limits, cost, n_samples=0)  # every one is exported, the smallest ones will do
 
 
 def _ask(study: optuna.Study, bench: Bench, folder: Path, worker: int, budget: Budget, seed: int) -> optuna.Trial | None:
@@ -116,7 +121,7 @@ def _draw(trial: optuna.Trial, bench: Bench) -> None:
         trial.suggest_categorical(name, values)
 
 
-def _run(trial: optuna.Trial, study: optuna.Study, bench: Bench, folder: Path) -> None:
+def _evaluate(trial: optuna.Trial, study: optuna.Study, bench: Bench, folder: Path, run: Run) -> None:
     """Evaluate a trial, and write what came of it. An interruption leaves it without a result: it counts for nothing."""
     started, file = time.perf_counter(), folder / "files" / f"{trial.number}"
     result: dict[str, Any] = {"figures": {}, "error": None, "checkpoint": None, "short_score": None}
@@ -129,7 +134,7 @@ def _run(trial: optuna.Trial, study: optuna.Study, bench: Bench, folder: Path) -
 
     state = TrialState.COMPLETE
     try:
-        result["figures"], result["checkpoint"] = run_chain(trial.params, bench, report, file)
+        result["figures"], result["checkpoint"] = run(trial.params, bench, report, file)
     except optuna.TrialPruned:
         state = TrialState.PRUNED
     except (BadInput, Unsupported, RuntimeError, FloatingPointError) as refusal:

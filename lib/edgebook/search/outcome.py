@@ -121,8 +121,11 @@ def _tuned(trial: FrozenTrial) -> Tuned:
 def _front(files: list[Tuned]) -> list[Tuned]:
     points = np.array([[tuned.figures["val_score"], tuned.figures["size_bytes"]] for tuned in files])
     mask = pareto(points, (True, False)) if files else []
-    chosen = [tuned for tuned, on_front in zip(files, mask, strict=True) if on_front]
-    return sorted(chosen, key=lambda tuned: tuned.figures["size_bytes"])
+    chosen: dict[tuple, Tuned] = {}
+    for tuned, point, on_front in zip(files, points.tolist(), mask, strict=True):
+        if on_front:
+            chosen.setdefault(tuple(point), tuned)  # of equal ones the first
+    return sorted(chosen.values(), key=lambda tuned: tuned.figures["size_bytes"])
 
 
 def _past(trial: FrozenTrial, goal: Goal) -> list[tuple[str, float]]:
