@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -21,6 +22,14 @@ def few(rows: list[Row], columns: list[str]) -> pd.DataFrame:
     frame = table(ok(rows), ["label", *columns]).set_index("label").rename_axis(None)
     frame = frame.rename(columns=fmt.parameter).round(4).convert_dtypes().astype(object)
     return frame.where(frame.notna(), fmt.NONE)
+
+
+def plain(lines: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Lines of figures that are no rows, with rounded numbers, under their first column."""
+    if not lines:
+        return pd.DataFrame()
+    frame = pd.DataFrame(lines).rename(columns=fmt.parameter)
+    return frame.set_index(frame.columns[0]).rename_axis(None).round(4)
 
 
 def table(rows: list[Row], columns: str | list[str] = "short") -> pd.DataFrame:
