@@ -7,7 +7,6 @@ NEUTRAL = frozenset(
     {
         "edgebook.cli",
         "edgebook.errors",
-        "edgebook.executions",
         "edgebook.files",
         "edgebook.lock",
         "edgebook.parameter_reference",
@@ -18,6 +17,7 @@ NEUTRAL = frozenset(
         "edgebook.registry",
         "edgebook.report",
         "edgebook.rows",  # its SCHEMA is part of an execution's key
+        "edgebook.run_folder",
         "edgebook.runner",
         "edgebook.source_key",
         "edgebook.source_tree",

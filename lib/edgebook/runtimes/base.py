@@ -229,6 +229,7 @@ RUNTIMES: dict[str, Runtime] = registered(
         has_memory=False,
         on_cores=True,
         streams=True,
+        owns_extension=False,  # C from elsewhere is code that would run
     ),
     *(Runtime(name, **_VELA) for name in ("vela", "vela-u65", "vela-u85")),
 )

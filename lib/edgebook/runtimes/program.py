@@ -1,4 +1,4 @@
-"""A loaded file that can be called."""
+"""A loaded file: what every runtime's load side gives."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Program:
-    """A loaded file: `put` an input (1, ...) in place, `invoke` (the runtime's call, which is timed), `get` the output."""
+    """A loaded file: `put` an input (1, ...) in place, `invoke` (the runtime's call, which is timed), `get` the output.
+
+    A file that takes an item in several calls does all but the last of them in `put`: `calls` is their number. One that cannot be
+    given items, since it has other inputs, runs on zeros: `put` does nothing, and `not_scored` says why.
+    """
 
     put: Callable[[np.ndarray], None]
     invoke: Callable[[], Any]
@@ -20,6 +24,8 @@ class Program:
     any_batch: bool = False  # `put` takes any number of items
     batch: int = 1  # items per call, unless any_batch
     outputs: dict[str, Callable[[], np.ndarray]] = field(default_factory=dict)  # name -> `get`, where a file has several
+    calls: int = 1  # of the runtime for one item
+    not_scored: str | None = None
     input_range: tuple[float, float] | None = None  # of the real values that an integer input holds
 
     def predict(self, x: np.ndarray) -> np.ndarray:
