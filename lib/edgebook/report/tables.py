@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,9 +13,8 @@ from edgebook.errors import BadInput
 from edgebook.report import format as fmt
 from edgebook.report.aggregate import POINT, merge, ok, value
 from edgebook.report.columns import Column, columns_of, feeding, why_not
+from edgebook.report.stylesheet import STYLE
 from edgebook.rows import Row, flatten
-
-STYLE = (Path(__file__).parent / "pages" / "templates" / "page" / "table.css").read_text(encoding="utf-8")
 
 
 def few(rows: list[Row], columns: list[str]) -> pd.DataFrame:
@@ -23,6 +22,14 @@ def few(rows: list[Row], columns: list[str]) -> pd.DataFrame:
     frame = table(ok(rows), ["label", *columns]).set_index("label").rename_axis(None)
     frame = frame.rename(columns=fmt.parameter).round(4).convert_dtypes().astype(object)
     return frame.where(frame.notna(), fmt.NONE)
+
+
+def plain(lines: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Lines of figures that are no rows, with rounded numbers, under their first column."""
+    if not lines:
+        return pd.DataFrame()
+    frame = pd.DataFrame(lines).rename(columns=fmt.parameter)
+    return frame.set_index(frame.columns[0]).rename_axis(None).round(4)
 
 
 def table(rows: list[Row], columns: str | list[str] = "short") -> pd.DataFrame:
