@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from edgebook.boards import emulated
 from edgebook.boards.bundle import FORMAT, sha256
 from edgebook.errors import BadInput, Unsupported
+from edgebook.files import scratch
 from edgebook.runtimes.c import host
 
 Predict = Callable[[np.ndarray], np.ndarray]  # float inputs (n, ...) -> float outputs (n, n_outputs)
@@ -116,7 +116,7 @@ def _check_firmware(folder: Path) -> Check:
 
 def _build_and_run(name: str, folder: Path, build: list[str], run: list[str]) -> Check:
     """The two commands in a copy of the bundle; the last line of what it printed, or the first of what went wrong."""
-    with tempfile.TemporaryDirectory(prefix="edgebook-verify-") as copied:
+    with scratch() as copied:
         shutil.copytree(folder, copied, dirs_exist_ok=True)
         for command in (build, run):
             try:
