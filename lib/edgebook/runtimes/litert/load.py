@@ -35,14 +35,7 @@ def _program(path: Path, threads: int, kernels: str) -> Program:
 
     kernels: a name of LiteRT's OpResolverType. Raises BadInput for a file that LiteRT does not load.
     """
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    try:
-        resolver = OpResolverType[kernels]
-        interpreter = Interpreter(str(path), num_threads=threads, experimental_op_resolver_type=resolver)
-        interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        raise BadInput(f"{path}: LiteRT cannot load it: {one_line(error)}") from error
+    interpreter = _interpreter(path, threads, kernels)
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
     if step := one_step.description(path):
         return one_step.program(
@@ -72,6 +65,18 @@ def _program(path: Path, threads: int, kernels: str) -> Program:
 
     values = real_range(source)
     return Program(put, interpreter.invoke, get, tuple(item), batch=batch, outputs=getters, input_range=values)
+
+
+def _interpreter(path: Path, threads: int, kernels: str) -> Any:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    try:
+        resolver = OpResolverType[kernels]
+        interpreter = Interpreter(str(path), num_threads=threads, experimental_op_resolver_type=resolver)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise BadInput(f"{path}: LiteRT cannot load it: {one_line(error)}") from error
+    return interpreter
 
 
 def _why_not_fed(inputs: list[dict[str, Any]]) -> str | None:
