@@ -24,7 +24,7 @@ class Net(nn.Sequential):
             nn.Flatten(), nn.Linear(8 * width, num_classes),
         )
 """
-RECIPE = {"epochs": 2, "batch_size": 64, "lr": 0.01}
+RECIPE = {"epochs": 6, "batch_size": 64, "lr": 0.01}
 HIDDEN = {"hidden": [16]}
 
 

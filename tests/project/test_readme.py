@@ -35,6 +35,9 @@ def test_there_are_commands():
         "clean",
         "params",
         "doctor",
+        "new",
+        "data",
+        "example",
     }
 
 

@@ -24,4 +24,23 @@ def example(
     print(f"{description}\nnow: edgebook run params/examples/{name}.yaml")
 
 
-COMMANDS = (example,)
+def new(
+    name: Annotated[str, typer.Argument(help="name of the study, and of its run")],
+    task: Annotated[str, typer.Option(help="data set, or a path to your own")] = "mnist1d",
+    model: Annotated[
+        str | None,
+        typer.Option(help="architecture, or path/to/net.py:build, written when absent; what suits the data if left out"),
+    ] = None,
+) -> None:
+    """Write a preset for your data and network that runs at once."""
+    from edgebook.experiment.new_study import new_study
+    from edgebook.parameters import check
+
+    check({"run": name}, where="NAME")
+    study = new_study(name, task, model, Path.cwd())
+    for note in study.notes:
+        print(note)
+    print(f"{study.preset}\nnow: edgebook run {name}.yaml")
+
+
+COMMANDS = (example, new)

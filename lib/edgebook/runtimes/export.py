@@ -165,7 +165,7 @@ def _from_network(side: Any, network: nn.Module, task: Task, quant: Quant | None
 def _reason(record: Runtime, error: Exception) -> Exception:
     """The exporter's failure in one line: the operator that it lacks, what the forward does, or the innermost cause."""
     if operator := NO_OPERATOR.search(str(error)):
-        return Unsupported(f"{record.name} has no operator {operator[1]}", code="operator")
+        return Unsupported(f"{record.name} has no operator {operator[1]}", code="operator", operator=operator[1])
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
