@@ -204,6 +204,7 @@ def test_a_file_is_scored_whatever_the_shape_of_its_input_and_whatever_stands_fo
     }
     said = {name: row["extra"].get("outputs_are", "") for name, row in rows.items()}
     assert [name for name, text in said.items() if text] == ["label", "probability", "score"]
+    assert rows["label"]["extra"]["calibration_error"] is None
     assert all(row["agreement"] == 1.0 for name, row in rows.items() if name != "image")
 
 

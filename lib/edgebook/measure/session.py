@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from edgebook import lock
 from edgebook.boards import local
 from edgebook.boards.board import Board
 from edgebook.boards.worker import Worker
+from edgebook.files import scratch
 from edgebook.measure import machine, repeat
 from edgebook.measure.archive import Archive, digests, timing_key
 from edgebook.measure.measured import TIMING, Measured, Session
@@ -56,8 +56,8 @@ def measure_files(
     scorers = _scored_for(artifacts)
     to_score = {index for index in set(scorers) if not (archive and archive.find_scores(results[index]))}
     to_time = _lacking_timings(results, bases or [None] * len(results), archive) if seconds else set()
-    with tempfile.TemporaryDirectory() as temporary:
-        started = _Started(results, Inputs(splits, Path(temporary)), to_score, archive, threads, limit_s, board)
+    with scratch() as temporary:
+        started = _Started(results, Inputs(splits, temporary), to_score, archive, threads, limit_s, board)
         try:
             with lock.training(), ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // threads)) as pool:
                 list(pool.map(started.start, sorted(to_score | to_time)))
