@@ -34,7 +34,7 @@ from edgebook.training.network_check import check_network
 from edgebook.training.recipe import Recipe
 
 N_TRAINED, N_COMPARED = (32, 256), 16  # items
-MACS = 20_000_000_000  # of all items that are trained on, so that a minute is enough
+MACS = 5_000_000_000  # of all items that are trained on, so that a minute is enough
 RECIPE = Recipe(epochs=2, batch_size=32, lr=0.003, device="cpu")
 SHARE = 0.5  # of the channels or hidden units that pruning removes
 CLOSE = {"fp32": 0.99, "int8-static": 0.8}  # agreement with the network, from which a file computes the same
