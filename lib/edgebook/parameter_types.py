@@ -36,3 +36,18 @@ BASELINE_RECIPE = RECIPE | {"weights": str}  # weights: a file that training sta
 def several(item: Any) -> Any:
     """A list of at least one `item`."""
     return Annotated[list[item], Field(min_length=1)]
+
+
+# fields of a `search.space.Space` that a preset may set
+SEARCH_SPACE: dict[str, Any] = {
+    "n_blocks": Annotated[list[Natural], Field(min_length=2, max_length=2)],
+    "kinds": several(Literal["plain", "ds", "ir", "fire"]),
+    "widths": several(Count),
+    "kernels": several(Count),
+    "strides": several(Count),
+    "skips": several(bool),
+    "stem_widths": several(Count),
+    "stem_kernels": several(Count),
+    "stem_strides": several(Count),
+    "heads": several(Literal["pool", "flat"]),
+}

@@ -6,17 +6,19 @@ import ast
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from edgebook.errors import BadInput
 from edgebook.naming import is_package, is_path
 from edgebook.parameter_types import (
     BASELINE_RECIPE,
     RECIPE,
+    SEARCH_SPACE,
     Algorithm,
     Bits,
     Count,
@@ -83,6 +85,7 @@ PARAMS: dict[str, Param] = {
     "finetune_recipe": Param(RECIPE, "fine-tuning after compression; other fields as the baseline's"),
     "distill_recipe": Param(RECIPE, "the student's training, distilled and alone; other fields as the baseline's"),
     "teacher_recipe": Param(RECIPE, "how the larger teacher is trained; other fields as the baseline's"),
+    "proxy_recipe": Param(RECIPE, "the short training that a search judges by; other fields as the baseline's"),
     "qat_recipe": Param(RECIPE, "training with rounding in the loop; other fields as the baseline's"),
     "importances": Param(Names, "how channels are ranked for removal", choices="edgebook.compress.prune:IMPORTANCES"),
     "pruning_ratios": Param(list[Ratio], "share of every layer's channels to remove"),
@@ -151,6 +154,20 @@ PARAMS: dict[str, Param] = {
     "hint_weight": Param(NotNegative, "weight of the difference of projected features"),
     "attention_weight": Param(NotNegative, "weight of the difference of attention maps"),
     "label_smoothing": Param(Ratio, "probability spread over all classes, in the control with smoothed labels"),
+    "search_space": Param(SEARCH_SPACE, "values that the genes of a searched net may have"),
+    "search_methods": Param(Names, "methods that search, beside random search", choices="edgebook.search:METHODS"),
+    "search_seeds": Param(several(Natural), "seeds of each method; two or more give intervals"),
+    "n_evaluations": Param(Count, "nets that each method evaluates", "nets"),
+    "search_cost": Param(str, "what is kept low beside a high score", choices="edgebook.search:COSTS"),
+    "search_limit": Param(Positive, "the most that a searched net may cost, in the unit of its cost"),
+    "table_nets": Param(Natural, "nets that are timed for the table of layer times; 0: no table", "nets"),
+    "proxy_items": Param(Count, "training items of the short training that a search judges by", "items"),
+    "n_audit": Param(Annotated[int, Field(ge=5)], "searched nets that are trained in full", "nets"),
+    "board": Param(str, "board of devices.yaml that a file is looked for"),
+    "flash_bytes": Param(Positive | None, "flash that the file may take; null: all that the board has", "bytes"),
+    "ram_bytes": Param(Positive | None, "working memory that the file may take; null: all that the board has", "bytes"),
+    "minutes": Param(Positive, "time that autotune searches, all runs together", "minutes"),
+    "n_trials": Param(Natural, "chains of compression that autotune tries at most; 0: no limit"),
     "codebook_bits": Param(several(Bits), "bits of each weight's index", "bits"),
     "codebook_levels": Param(Names, "which values the weights may take", choices="edgebook.compress.quantize:LEVELS"),
     "average_bits": Param(several(Bits), "bits per weight of the uniform network, whose size is the budget", "bits"),
@@ -183,7 +200,8 @@ def check(values: Mapping[str, Any], *, where: str) -> None:
     """
     for name, value in values.items():
         if name not in PARAMS:
-            raise BadInput(f"{where}: {name} is not a parameter; known: {', '.join(sorted(PARAMS))}")
+            known = ", ".join(get_close_matches(name, PARAMS)) or "those that `edgebook params` lists"
+            raise BadInput(f"{where}: {name:.80} is not a parameter; known: {known}")
         check_type(name, PARAMS[name].type, value, where)
         _check_choices(name, value, where)
 
@@ -204,7 +222,7 @@ def check_type(name: str, type_: Any, value: Any, where: str) -> None:
         first = error.errors()[0]
         place = "".join(f"[{part!r}]" for part in first["loc"] if part not in UNION_TAGS)
         hint = "; YAML reads 1e-3 as text, write 0.001" if first["type"].endswith("_type") and _is_numeric(first["input"]) else ""
-        raise BadInput(f"{where}: {name}{place} = {first['input']!r}: {first['msg']}{hint}") from None
+        raise BadInput(f"{where}: {name}{place} = {first['input']!r:.80}: {first['msg']}{hint}") from None
 
 
 def _is_numeric(value: Any) -> bool:

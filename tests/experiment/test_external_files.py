@@ -2,13 +2,15 @@
 
 import json
 import shutil
+from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 import tflite_files
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from onnx_files import CLASSES, SHAPE, WEIGHT, endless, linear, save
 from typer.testing import CliRunner
 
@@ -18,6 +20,7 @@ from edgebook.experiment.external_files import MeasureSettings, measure_external
 from edgebook.experiment.notebook import Notebook
 from edgebook.experiment.remeasure import measure_together
 from edgebook.report.pages.index import index
+from edgebook.report.tables import html_table
 from edgebook.rows import new_row
 from edgebook.tasks import load_task
 from edgebook.tasks.scoring_only import load_for_scoring
@@ -133,6 +136,7 @@ def test_files_timed_together_are_compared_with_the_baseline_of_their_batch(file
             family=family,
             batch_size=batch_size,
             artifact=str(files / f"{name}.onnx"),
+            samples="samples/earlier.npz",
         )
 
     lab = Notebook("90_compare", "90_compare", tmp_path, {"measure_s": 0.1, "threads": 1}, None)
@@ -141,6 +145,8 @@ def test_files_timed_together_are_compared_with_the_baseline_of_their_batch(file
     assert other["baseline_id"] == one["row_id"]
     assert eight["baseline_id"] == eight["row_id"]
     assert other["speedup"] is not None
+    assert [row["samples"] for row in (one, other, eight)] == [None] * 3, "their arrays are those of the rows before"
+    assert [row["parent_id"] for row in (one, other, eight)] == [row["row_id"] for row in rows]
 
 
 QUICK = MeasureSettings(measure_s=0.05)
@@ -198,6 +204,51 @@ def test_a_file_is_scored_whatever_the_shape_of_its_input_and_whatever_stands_fo
     said = {name: row["extra"].get("outputs_are", "") for name, row in rows.items()}
     assert [name for name, text in said.items() if text] == ["label", "probability", "score"]
     assert all(row["agreement"] == 1.0 for name, row in rows.items() if name != "image")
+
+
+@pytest.fixture(scope="module")
+def unclear(tmp_path_factory) -> Path:
+    """Files of which a score alone would not say enough: two outputs, integer inputs of several scales, a sidecar."""
+    folder = tmp_path_factory.mktemp("unclear")
+    both = [node("Flatten", "x", "f"), node("MatMul", "f v", "e"), node("MatMul", "f w", "y")]
+    graph = helper.make_graph(
+        both,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, *SHAPE))],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, CLASSES)) for name in ("e", "y")],
+        [numpy_helper.from_array(array, name) for name, array in (("w", WEIGHT), ("v", -WEIGHT))],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "two.onnx")
+    integers = [node("Cast", "x", "c", to=TensorProto.FLOAT), node("Flatten", "c", "f"), node("MatMul", "f w", "y")]
+    for name, scale in (("fits", 0.04), ("small", 0.002), ("coarse", 1.0)):
+        save(folder / f"{name}.onnx", integers, (1, *SHAPE), TensorProto.INT8, [("w", WEIGHT)])
+        (folder / f"{name}.json").write_text(json.dumps({"input": {"scale": scale}}))
+    linear(folder / "changed.onnx")
+    (folder / "changed.json").write_text('{"preprocess": {"scale": -1}}')
+    return folder
+
+
+def test_what_was_scored_is_said_or_asked(data, unclear, tmp_path):
+    task, names = load_task(str(data)), ("fits", "small", "coarse", "changed", "two")
+    paths = [unclear / f"{name}.onnx" for name in names]
+    rows = dict(zip(names, measure_external(paths, task, tmp_path / "all", settings=QUICK), strict=True))
+    assert "not scored: it has 2 outputs; name the one to score with --output: e (1, 3), y (1, 3)" in html_table([rows["two"]])
+    assert rows["two"]["score"] is None
+    assert (rows["fits"]["status"], rows["fits"]["extra"].get("clipped_inputs")) == ("ok", None)
+    for name, start in (("small", "-0.256 to 0.254, which cannot hold 8"), ("coarse", "-128 to 127, which is filled to 2.")):
+        said = rows[name]["extra"]["not_scored"]
+        assert rows[name]["score"] is None
+        assert said.startswith(f"the items have another scale than its integer input, {start}")
+        assert said.endswith(f"; preprocess.scale and preprocess.offset in {name}.json beside it bring them into its range")
+        assert said in unescape(html_table([rows[name]]))
+    right = (task.x_test.flatten(1).numpy() @ WEIGHT).argmax(1) == task.y_test.numpy()
+    assert rows["changed"]["score"] < 0.2 < right.mean()
+    assert "the JSON beside it changes the items: times -1, plus 0" in html_table([rows["changed"]])
+    (asked,) = measure_external(paths[-1:], task, tmp_path / "asked", settings=replace(QUICK, output="y"))
+    assert asked["score"] == right.mean()
+    assert "output y was scored" in html_table([asked])
+    (unknown,) = measure_external(paths[-1:], task, tmp_path / "unknown", settings=replace(QUICK, output="none"))
+    assert unknown["error"] == "two.onnx: output 'none' is unknown; allowed: e (1, 3), y (1, 3)"
 
 
 def test_a_file_that_no_item_fits_gets_every_other_figure(data, files, tmp_path):

@@ -15,7 +15,8 @@ from example_rows import rows as example_rows
 from edgebook.errors import BadInput
 from edgebook.report import plots, theme
 from edgebook.report.document import read
-from edgebook.report.pages.index import index, machines, one_line
+from edgebook.report.pages.about import machines, one_line
+from edgebook.report.pages.index import index
 from edgebook.report.pages.notebook_page import mathml, page
 from edgebook.report.tables import show
 from edgebook.rows import new_row, read_rows, write_rows

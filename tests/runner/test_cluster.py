@@ -90,6 +90,19 @@ def test_two_workers_give_the_tables_of_this_machine_and_a_killed_one_costs_noth
     assert (code, words(lines)) == (0, ["found"] * 4), "everything arrived whole, as this machine would have made it"
 
 
+def test_a_scheduler_that_goes_away_is_one_line_and_what_has_ended_is_kept(cluster, small_run, preset, points):
+    path = preset(points=[points("fine"), points("sleep")], once=[])
+    cluster.worker()
+    run = small_run.start(path, "--scheduler", cluster.address)
+    progress = small_run.folder / "progress.json"
+    wait_until(lambda: (there := read_json(progress)) and there["n_ok"] == 1 and there["running"])
+    cluster.processes[0].kill()
+    _, errors = run.communicate(timeout=60)
+    gone = f"edgebook: --scheduler {cluster.address}: the scheduler is gone; what has ended is kept, the same command goes on"
+    assert (run.returncode, errors.splitlines()) == (2, [gone])
+    assert [json.loads(file.read_text())["status"] for file in (small_run.folder / "state").iterdir()] == ["ok"]
+
+
 def executions(preset, **shared):
     return plan(read_preset(preset(shared=shared, once=[])), "small")
 

@@ -13,6 +13,7 @@ from edgebook.measure.measured import Measured
 from edgebook.tasks.task import Task
 
 CLIPPED = 0.25  # share of the values from which the items are of another scale than the file's input
+FILLED = 1 / 32  # share of that input's range below which they are too: eight of 256 integers are left of the items
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def understand(measured: Measured, task: Task | None) -> dict[str, Any]:
         return {"not_scored": measured.not_scored}
     if measured.error or not measured.outputs:
         return {}
-    if reason := _why_clipped(measured):
+    if reason := _why_out_of_scale(measured):
         return _not_scored(measured, reason)
     n_given, n_needed = measured.outputs["test"][0].size, prod(task.kind.output_shape(task.input_shape, task.n_outputs))
     if n_given == n_needed or (not len(task.x_train) and task.kind.targets == "classes" and n_given > n_needed):
@@ -57,14 +58,16 @@ def _not_scored(measured: Measured, reason: str) -> dict[str, Any]:
     return {"not_scored": reason}
 
 
-def _why_clipped(measured: Measured) -> str | None:
+def _why_out_of_scale(measured: Measured) -> str | None:
     """Why the figures would mean nothing for items of another scale than an integer input."""
-    if measured.clipped <= CLIPPED:
+    if not measured.input_range or (measured.clipped <= CLIPPED and measured.filled >= FILLED):
         return None
+    low, high = measured.input_range
+    clipped, filled = f"cannot hold {measured.clipped:.0%} of their values", f"is filled to {measured.filled:.1%} by their values"
     return (
-        f"its integer input cannot hold {measured.clipped:.0%} of the items' values, which are clipped; "
-        f"preprocess.scale and preprocess.offset in {measured.artifact.path.with_suffix('.json').name} beside it tell how to "
-        "bring the items into its range"
+        f"the items have another scale than its integer input, {low:.4g} to {high:.4g}, which "
+        f"{clipped if measured.clipped > CLIPPED else filled}; preprocess.scale and preprocess.offset in "
+        f"{measured.artifact.path.with_suffix('.json').name} beside it bring them into its range"
     )
 
 

@@ -10,7 +10,10 @@ import numpy as np
 from edgebook.runtimes.base import Artifact
 
 TIMING = ("blocks_p50", "blocks_p90", "probes", "process", "quiet", "n_calls", "steady", "rss_bytes")  # fields of Measured
-SCORING = ("inspected", "batch", "layout", "preprocess", "input_range", "clipped", "calls", "kernel_error", "not_compared")  # too
+SCORING = (
+    *("inspected", "batch", "layout", "preprocess", "input_range", "clipped", "filled", "calls", "kernel_error"),
+    "not_compared",
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Measured:
     preprocess: tuple[float, float] = (1.0, 0.0)  # scale and offset that its sidecar asks for
     input_range: list[float] | None = None  # the least and the largest value that an integer input holds
     clipped: float = 0.0  # share of the values that an integer input cannot hold
+    filled: float = 1.0  # share of an integer input's range that the values span
     kernel_error: float | None = None  # see `repeat`; None where nothing was compared
     not_compared: str | None = None  # the reason, where there was one
     key: str = ""  # of the file and of how it is timed, see `archive`

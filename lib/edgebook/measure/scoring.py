@@ -107,6 +107,7 @@ def score(worker: Worker, result: Measured, inputs: Inputs, name: str) -> None:
         if not np.isfinite(outputs).all():
             raise ValueError("the file gives outputs that are not finite numbers")
         result.clipped = max(result.clipped, share_outside(x[items], result.input_range))
+        result.filled = min(result.filled, share_filled(x[items], result.input_range))
 
 
 def fed(x: np.ndarray, result: Measured) -> np.ndarray:
@@ -125,6 +126,11 @@ def share_outside(x: np.ndarray, ends: list[float] | None) -> float:
         return 0.0
     room = (ends[1] - ends[0]) / 100
     return float(((x < ends[0] - room) | (x > ends[1] + room)).mean())
+
+
+def share_filled(x: np.ndarray, ends: list[float] | None) -> float:
+    """Share of what an integer input holds that the values span."""
+    return float(np.ptp(np.clip(x, *ends)) / (ends[1] - ends[0])) if ends and x.size else 1.0
 
 
 def most_items(artifact: Artifact, inspected: dict[str, Any]) -> int | None:

@@ -120,6 +120,24 @@ def _latency(row: Row) -> str:
     return fmt.digits(row["latency_ms_p50"])
 
 
+def feeding(row: Row) -> list[str]:
+    """What has to be known beside a score: which output was scored, and how the items reached the file."""
+    lines, preprocess = [], value(row, "extra.preprocess")
+    if not_scored := value(row, "extra.not_scored"):
+        lines.append(f"not scored: {not_scored}")
+    if outputs_are := value(row, "extra.outputs_are"):
+        lines.append(f"its outputs are {outputs_are}")
+    if output := value(row, "extra.output"):
+        lines.append(f"output {output} was scored")
+    if layout := value(row, "extra.layout"):
+        lines.append(layout)
+    if preprocess:
+        lines.append(f"the JSON beside it changes the items: times {preprocess['scale']:g}, plus {preprocess['offset']:g}")
+    if clipped := value(row, "extra.clipped_inputs"):
+        lines.append(f"its integer input cannot hold {fmt.share(clipped)} % of the items' values")
+    return lines
+
+
 def why_not(row: Row, rows: list[Row]) -> str:
     """Why a row has no figures, and for an unsupported one which other runtimes take the same point in the same format."""
     if row["status"] != "unsupported":

@@ -31,27 +31,6 @@ def quality(rows: list[Row]) -> pd.DataFrame:
     return _table(rows, {head: score.main, **columns, "McNemar p": lambda row: _probability(value(row, "extra.mcnemar_p"))})
 
 
-def feeding(row: Row) -> list[str]:
-    """What has to be known beside a score: which output and how many items were scored, and how the items reached the file."""
-    lines, preprocess = [], value(row, "extra.preprocess")
-    if not_scored := value(row, "extra.not_scored"):
-        lines.append(f"not scored: {not_scored}")
-    if outputs_are := value(row, "extra.outputs_are"):
-        lines.append(f"its outputs are {outputs_are}")
-    if output := value(row, "extra.output"):
-        lines.append(f"output {output} was scored")
-    if layout := value(row, "extra.layout"):
-        lines.append(layout)
-    if preprocess:
-        lines.append(f"the JSON beside it changes the items: times {preprocess['scale']:g}, plus {preprocess['offset']:g}")
-    if clipped := value(row, "extra.clipped_inputs"):
-        lines.append(f"its integer input cannot hold {fmt.share(clipped)} % of the items' values")
-    whole = value(row, "extra.n_test_split")
-    if row["n_test"] and whole and row["n_test"] < whole:
-        lines.append(f"{fmt.count(row['n_test'])} of {fmt.count(whole)} test items were scored, since the runtime is slow")
-    return lines
-
-
 def inside(rows: list[Row]) -> pd.DataFrame:
     """One line per file: nodes that run, how many of them only quantize or dequantize, share of the others and of the time
     in int8, the slowest layer, predictions that stay on an x86 without VNNI. Times where the runtime tells them (ONNX).

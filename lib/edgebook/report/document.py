@@ -61,7 +61,8 @@ def read(run_dir: Path) -> Document:
     """The document of a run's folder. Raises BadInput when the run has neither rows nor pages."""
     folder = Path(run_dir)
     rows, problems = rows_module.read(folder) if (folder / "rows").is_dir() else ([], [])
-    if not (executions := _executions(folder, rows)):
+    executions = _executions(folder, rows)
+    if not rows and not executions:
         raise BadInput(f"{folder}: no rows to show; `edgebook run params/quick.yaml` makes some{_first(problems)}")
     return Document(folder.name, folder, rows, problems, cases(rows), executions)
 
@@ -81,7 +82,8 @@ def _first(problems: list[str]) -> str:
 
 def cases(rows: list[Row]) -> list[Case]:
     """One case for each network on its data, device, threads and batch size: latencies of different ones do not compare."""
-    shown = [row for row in files(with_references(rows)) if row["task"] and row["model"]]
+    clean = [row for row in rows if not value(row, "extra.robustness")]  # what corrupted items say stands on their own page
+    shown = [row for row in files(with_references(clean)) if row["task"] and row["model"]]
     groups = grouped(shown, CASE)
     titles = _titles(groups)
     return [

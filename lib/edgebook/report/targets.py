@@ -11,7 +11,8 @@ from edgebook.report.aggregate import is_own_baseline, value
 from edgebook.report.answer import answer
 from edgebook.report.choose import Limits, cheapest, smallest
 from edgebook.report.columns import columns_of, others_text, why_not
-from edgebook.report.tables import STYLE, frame
+from edgebook.report.stylesheet import STYLE
+from edgebook.report.tables import frame
 from edgebook.rows import Row
 
 Devices = dict[str, Device]

@@ -62,7 +62,7 @@ def run_preset(preset: Path, name: str, options: Options, calls: Calls) -> int:
 
     Raises BadInput before the start; SystemExit when it is stopped by Ctrl-C or SIGTERM.
     """
-    with stopped_by_signals() as stop, ExitStack() as stack:
+    with stopped_by_signals(paths.stop_file(paths.reports_dir() / name)) as stop, ExitStack() as stack:
         read = read_preset(preset, list(options.overrides))
         executions = plan(read, name)
         wanted = chosen(executions, list(options.only))

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 
+from edgebook.errors import Stopped
 from edgebook.paths import measurements_dir
 from edgebook.runner import execute
 from edgebook.runner.execute import RowsState, Run
@@ -16,7 +17,7 @@ from edgebook.runner.failure import Failure, oom_kills
 from edgebook.runner.plan import Execution, sources
 from edgebook.runner.progress import Progress, Say
 from edgebook.runner.record import Record, find_record, record_path, write_record
-from edgebook.runner.signals import Stop, Stopped
+from edgebook.runner.signals import Stop
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,11 @@ def run_episode(
             allowed = stops
         values = values_in(space, table, layers, state=state)
         values = {action: values[action] for action in allowed if action in values}
-        action = _explore(space, layers, allowed, rng) if not values or rng.random() < epsilon else max(values, key=values.get)
+        action = (
+            _explore(space, layers, allowed, rng)
+            if not values or rng.random() < epsilon
+            else max(values, key=lambda name: values[name])
+        )
         episode.append((layers, action))
         layers = _after(layers, action)
     return episode

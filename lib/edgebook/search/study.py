@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from edgebook.errors import BadInput, Unsupported
 from edgebook.models.genotype import Genotype
 from edgebook.registry import pick
-from edgebook.search.evolution import ageing_evolution, genetic_algorithm, nsga2
+from edgebook.search import METHODS
 from edgebook.search.history import Aim, Draw, History, Trial, excess, fitness
-from edgebook.search.q_learning import q_learning
-from edgebook.search.random import random_search
 from edgebook.search.space import AnySpace, Genes
-from edgebook.search.storage import asking, is_dead, new_worker, open_study, study_name
+from edgebook.search.storage import asking, fail_abandoned, new_worker, open_study, study_name
 
 N_SEEN = 200  # proposals seen before, after which random members are drawn; as many again end the search
 
@@ -39,7 +38,7 @@ class _Run:
     study: optuna.Study
     space: AnySpace
     aim: Aim
-    propose: Callable[[History, np.random.Generator], Draw]
+    propose: Callable[[AnySpace, History, np.random.Generator], Draw]
     seed: int
     folder: Path
     worker: int
@@ -74,8 +73,7 @@ def search(
         signature = {"space": repr(space), "aim": repr(aim), "settings": repr(settings)}
         study = open_study(folder, study_name(method, seed), list(aim.objectives.values()), signature)
     with new_worker(folder, study.study_name) as worker:
-        propose = lambda history, rng: METHODS[method](space, history, rng, **settings)  # noqa: E731
-        run = _Run(study, space, aim, propose, seed, folder, worker)
+        run = _Run(study, space, aim, partial(pick(METHODS, method, "search method"), **settings), seed, folder, worker)
         while (trial := _next(run, n_evaluations or math.inf, seconds or math.inf)) is not None:
             _evaluate(run, trial, evaluate)
     return finished(study, space)
@@ -105,14 +103,14 @@ def _trial(trial: FrozenTrial, space: AnySpace) -> Trial:
 def _next(run: _Run, n_evaluations: float, seconds: float) -> optuna.Trial | None:
     """The next trial, which this worker is to evaluate; None where the budget is spent or the space is exhausted."""
     with asking(run.folder):
-        _fail_abandoned(run)
+        fail_abandoned(run.study, run.folder, run.worker)
         asked = [trial for trial in run.study.get_trials(deepcopy=False) if not _is_abandoned(trial)]
         past = finished(run.study, run.space)
         if len(asked) >= n_evaluations or sum(trial.seconds for trial in past) >= seconds:
             return None
         rng = np.random.default_rng((run.seed, len(asked)))
         good = tuple(trial for trial in past if trial.error is None)
-        draw = run.propose(History(good, fitness(good, run.aim, rng), run.study), rng)
+        draw = run.propose(run.space, History(good, fitness(good, run.aim, rng), run.study), rng)
         seen = {trial.user_attrs["proposal"]["genotype"] for trial in asked}
         if (unseen := _draw_unseen(run.space, draw, seen, rng)) is None:
             return None
@@ -177,23 +175,6 @@ def _is_abandoned(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.FAIL and "result" not in trial.user_attrs
 
 
-def _fail_abandoned(run: _Run) -> None:
-    """End running trials whose worker is no more. Whoever asks holds the lock, so a trial without a worker is abandoned too."""
-    for trial in run.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        worker = trial.user_attrs.get("proposal", {}).get("worker")
-        if worker in (None, run.worker) or is_dead(run.folder, run.study.study_name, worker):
-            run.study.tell(trial.number, state=TrialState.FAIL)
-
-
 def method_settings(method: str) -> list[str]:
     """The names of the settings of a method. Raises BadInput for an unknown one."""
     return list(pick(METHODS, method, "search method").__kwdefaults__ or {})
-
-
-METHODS = {
-    "random": random_search,
-    "ga": genetic_algorithm,
-    "ageing": ageing_evolution,
-    "nsga2": nsga2,
-    "q_learning": q_learning,
-}

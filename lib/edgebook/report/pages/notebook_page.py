@@ -13,8 +13,8 @@ from nbconvert import HTMLExporter
 from edgebook import rows as rows_module
 from edgebook.errors import BadInput
 from edgebook.files import write_text
-from edgebook.report.pages.index import TEMPLATES, machines, period, versions
-from edgebook.report.tables import STYLE
+from edgebook.report.pages.about import TEMPLATES, machines, period, versions
+from edgebook.report.stylesheet import STYLE
 from edgebook.rows import Row
 
 WAITING = "edgebook: waiting for"  # said by the lock to who sits before the notebook; later it is no news

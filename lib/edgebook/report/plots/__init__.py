@@ -8,6 +8,7 @@ from edgebook.report.plots.front import front
 from edgebook.report.plots.heat_map import heat_map
 from edgebook.report.plots.items import items
 from edgebook.report.plots.learning_curve import learning_curve
+from edgebook.report.plots.lines import lines
 from edgebook.report.plots.pictures import curves, matrices
 from edgebook.report.plots.sweep import sweep
 
@@ -21,6 +22,7 @@ __all__ = [
     "heat_map",
     "items",
     "learning_curve",
+    "lines",
     "matrices",
     "sweep",
 ]

@@ -12,11 +12,7 @@ from edgebook.report import format as fmt
 from edgebook.report import theme
 from edgebook.report.effects import Effect
 
-COLOURS = {
-    "hurts": theme.SERIES[1],
-    "makes no difference": theme.SOFT,
-    "helps": theme.SERIES[2],
-}  # else it cannot be told: hollow
+COLOURS = {"hurts": theme.SERIES[1], "makes no difference": theme.SOFT, "helps": theme.SERIES[2]}  # cannot tell: hollow
 
 
 def effects(shown: Sequence[Effect], *, title: str = "What each change does to the test score") -> Figure:
