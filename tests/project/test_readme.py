@@ -31,6 +31,8 @@ def test_there_are_commands():
         "status",
         "report",
         "pick",
+        "autotune",
+        "profile",
         "measure",
         "clean",
         "params",
