@@ -1,4 +1,4 @@
-"""The two exceptions with a meaning of their own, and any exception as one line for people."""
+"""The exceptions with a meaning of their own, and any exception as one line for people."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ class Unsupported(RuntimeError):
         super().__init__(message)
         self.code = code
         self.operator = operator
+
+
+class Stopped(BaseException):
+    """Raised where a run ends because of a signal; what catches everything that user code raises lets it pass."""
+
+    def __init__(self, number: int):
+        super().__init__(number)
+        self.number = number
 
 
 def one_line(error: BaseException) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from edgebook.errors import BadInput
 
@@ -19,11 +21,17 @@ DRAFT = ".draft"  # ending of files that are being written; they are locked whil
 SETTLE_S = 2.0  # age below which nothing counts as abandoned: its maker may not have locked it yet
 
 
+class Unwritable(BadInput):
+    """Something cannot be written: the disk is full, or must not be written to."""
+
+
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replace `path` whole or not at all, also when the process dies or the power fails half-way."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Replace `path` whole or not at all, also when the process dies or the power fails half-way. Raises Unwritable, with the
+    file and the reason.
+    """
     draft = path.with_name(f".{uuid.uuid4().hex[:12]}{DRAFT}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(draft, "wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.write(content)
@@ -31,8 +39,11 @@ def write_bytes(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
             os.replace(draft, path)
         _flush_folder(path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from None
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -59,6 +70,29 @@ def read_sealed(path: Path, kind: bytes) -> bytes:
     return content
 
 
+def write_sealed_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a mapping as JSON for people, with a checksum that `read_sealed_json` compares, under `sha256`."""
+    write_text(path, json.dumps({**content, "sha256": _digest(content)}, indent=1))
+
+
+def read_sealed_json(path: Path) -> dict[str, Any]:
+    """The mapping of such a file. Raises ValueError, with the file and the reason, unless it is whole."""
+    try:
+        content = json.loads(path.read_bytes())
+        digest = content.pop("sha256")
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError, AttributeError, LookupError, TypeError):
+        raise ValueError(f"{path}: is damaged, or of another version") from None
+    if not isinstance(content, dict) or _digest(content) != digest:
+        raise ValueError(f"{path}: is damaged: its checksum differs")
+    return content
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def _flush_folder(folder: Path) -> None:
     """Make the names in a folder durable; some file systems do not need or know it."""
     with suppress(OSError):
@@ -76,13 +110,31 @@ def sha256(path: Path) -> str:
 
 
 def check_writable(folder: Path) -> None:
-    """Create `folder` where it is absent. Raises BadInput, with the folder and the reason, when nothing can be written there."""
+    """Create `folder` where it is absent. Raises Unwritable, with the folder and the reason, when it cannot be written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"edgebook")
     except OSError as error:
-        raise BadInput(f"{folder}: cannot be written: {error.strerror}") from None
+        raise _unwritable(folder, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> Unwritable:
+    return Unwritable(f"{path}: cannot be written: {error.strerror}")
+
+
+def check_own(folder: Path, marks: Sequence[str], names: Sequence[str] = ()) -> None:
+    """Raises BadInput for a folder with files of others: one that is neither absent nor empty, has none of the `marks` (paths or
+    patterns in it), and holds something else than `names`.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder}: is a file; allowed: a folder")
+    inside = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if inside - set(names) and not any(path for mark in marks for path in folder.glob(mark)):
+        shown = min(inside - set(names))
+        raise BadInput(
+            f"{folder}: has other files ({shown}); allowed: a new or empty folder, or one that was written here before"
+        )
 
 
 @contextmanager
@@ -117,8 +169,11 @@ def _try_lock(descriptor: int) -> bool:
 
 @contextmanager
 def temporary_folder(parent: Path, prefix: str) -> Iterator[Path]:
-    """A new folder, held and removed at the end; `remove_abandoned` removes those of killed processes."""
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    """A new folder, held and removed at the end; `remove_abandoned` removes those of killed processes. Raises Unwritable."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    except OSError as error:
+        raise _unwritable(parent, error) from None
     try:
         with held(folder):
             yield folder

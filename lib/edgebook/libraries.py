@@ -1,9 +1,11 @@
-"""Installed versions of libraries."""
+"""Installed versions of libraries, and imports that leave one out."""
 
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 
 
@@ -25,3 +27,16 @@ def _distributions(name: str) -> tuple[str, ...]:
 @cache
 def _all_packages() -> dict[str, list[str]]:
     return dict(importlib.metadata.packages_distributions())
+
+
+@contextmanager
+def imports_without(module: str) -> Iterator[None]:
+    """Until the end of the block importing a module fails, as if it was not installed, unless it has been imported before."""
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]  # the documented way to make an import fail
+    try:
+        yield
+    finally:
+        del sys.modules[module]

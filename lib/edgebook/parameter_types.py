@@ -14,7 +14,7 @@ Ratio = Annotated[float, Field(ge=0, lt=1)]
 OpenRatio = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Bits = Annotated[int, Field(ge=1, le=8)]
-RunName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
+RunName = Annotated[str, Field(pattern=r"^\w[\w.-]*$", max_length=100)]
 Algorithm = Literal["minmax", "average", "percentile", "entropy", "mse", "octav"]
 Names = Annotated[list[str], Field(min_length=1)]
 

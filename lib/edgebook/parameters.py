@@ -6,6 +6,7 @@ import ast
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -70,6 +71,9 @@ PARAMS: dict[str, Param] = {
     "model": Param(str, "architecture, or path/to/file.py:name, package.module:name, net.pt2", choices=MODELS, takes_path=True),
     "model_shape": Param(dict[str, Any], "arguments of the model's builder"),
     "seed": Param(Natural, "seed of training and of every random choice"),
+    "corruptions": Param(Names, "what happens to test items", choices="edgebook.experiment.robustness:CHOICES"),
+    "n_corrupted": Param(Count, "test items that are corrupted", "items"),
+    "tolerance": Param(Positive, "largest difference between a formula and PyTorch's result"),
     "grid_values": Param(dict[str, Any], "what a preset's grid has set for this execution; part of its name"),
     "device": Param(Literal["auto", "cpu", "cuda", "mps"], "where training runs"),
     "train_threads": Param(Count, "threads of training", "cores"),
@@ -196,7 +200,8 @@ def check(values: Mapping[str, Any], *, where: str) -> None:
     """
     for name, value in values.items():
         if name not in PARAMS:
-            raise BadInput(f"{where}: {name} is not a parameter; known: {', '.join(sorted(PARAMS))}")
+            known = ", ".join(get_close_matches(name, PARAMS)) or "those that `edgebook params` lists"
+            raise BadInput(f"{where}: {name:.80} is not a parameter; known: {known}")
         check_type(name, PARAMS[name].type, value, where)
         _check_choices(name, value, where)
 
@@ -217,7 +222,7 @@ def check_type(name: str, type_: Any, value: Any, where: str) -> None:
         first = error.errors()[0]
         place = "".join(f"[{part!r}]" for part in first["loc"] if part not in UNION_TAGS)
         hint = "; YAML reads 1e-3 as text, write 0.001" if first["type"].endswith("_type") and _is_numeric(first["input"]) else ""
-        raise BadInput(f"{where}: {name}{place} = {first['input']!r}: {first['msg']}{hint}") from None
+        raise BadInput(f"{where}: {name}{place} = {first['input']!r:.80}: {first['msg']}{hint}") from None
 
 
 def _is_numeric(value: Any) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgebook.errors import BadInput
 from edgebook.files import write_text
+from edgebook.run_folder import rows_files
 from edgebook.vocabulary import ROLES, STATUSES
 
 Row = dict[str, Any]
@@ -103,7 +104,8 @@ NUMBERS = COLUMNS.keys() - {*TEXTS, *OBJECTS}
 EXTRA_NUMBERS = (
     *("val_delta", "val_delta_lo", "val_delta_hi", "n_val", "n_test_split", "macro_f1", "worst_class_accuracy", "mcnemar_p"),
     *("calibration_error", "portability", "int8_nodes", "int8_time", "n_nodes", "n_quantize", "disturbed"),
-    *("clipped_inputs", "kernel_error"),
+    *("clipped_inputs", "kernel_error", "unevenness"),
+    *(f"{rate}_per_hour{end}" for rate in ("false_alarms", "misses") for end in ("", "_lo", "_hi")),
 )
 EXTRA_LISTS = ("flags", "class_accuracy", "slowest_layers")
 EXTRA = {
@@ -160,8 +162,8 @@ def read(path: Path) -> tuple[list[Row], list[str]]:
 
     A line that is no whole row is left out and becomes a problem, "file:line: reason". Raises BadInput without any file.
     """
-    path, problems = Path(path), list[str]()
-    files = _files_of_run(path, problems) if path.is_dir() else [path]
+    path = Path(path)
+    files, problems = rows_files(path) if path.is_dir() else ([path], list[str]())
     if not files or not all(file.is_file() for file in files):
         raise BadInput(f"{path}: no rows here; `edgebook run params/quick.yaml` makes some")
     rows: dict[str, Row] = {}
@@ -203,30 +205,6 @@ def _allowed(name: str, value: Any) -> bool:
     if name in NUMBERS:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     return isinstance(value, str) and (name != "role" or value in ROLES)
-
-
-def executions_of(folder: Path) -> set[str] | None:
-    """The executions that the preset of a run names, from its run.json; None where there is no such record.
-
-    Raises ValueError for a record that cannot be read.
-    """
-    record = Path(folder) / "run.json"
-    if not record.is_file():
-        return None
-    content = json.loads(record.read_bytes())
-    if not isinstance(content, dict) or not isinstance(content.get("executions"), list):
-        raise ValueError("a list `executions` is needed")
-    return set(map(str, content["executions"]))
-
-
-def _files_of_run(folder: Path, problems: list[str]) -> list[Path]:
-    files = sorted((folder / "rows").glob("*.jsonl"))
-    try:
-        names = executions_of(folder)
-        return files if names is None else [file for file in files if file.stem in names]
-    except ValueError as error:
-        problems.append(f"run.json: {_reason(error)}; all executions are shown")
-        return files
 
 
 def _finite(text: str) -> float:

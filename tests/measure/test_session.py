@@ -77,7 +77,7 @@ def test_outputs_keep_their_shape(tmp_path):
     np.testing.assert_array_equal(image, np.maximum(x, 0))
     np.testing.assert_array_equal(transposed, image)
     np.testing.assert_array_equal(squeezed, x.reshape(7, -1))
-    assert [result.transposed for result in results] == [False, True, False]
+    assert [result.layout for result in results] == ["as given", "channels last", "as given"]
 
 
 def test_outputs_that_are_not_finite_are_refused(tmp_path):

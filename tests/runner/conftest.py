@@ -45,8 +45,13 @@ if step == "take memory":
     child = subprocess.Popen([sys.executable, "-c", "taken = bytearray(600_000_000); import time; time.sleep(600)"])
     (folder / "pids" / f"{name}.child").write_text(str(child.pid))
     child.wait()
+if step == "fill the disk" and os.environ.get("SMALL_FILL"):
+    with open(folder / "filler", "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1000))
 ---
 write(2)
+print("here are the rows")
 ---
 if step == "fail later":
     rows[0]

@@ -1,6 +1,6 @@
 """A run of notebooks that do nearly nothing, for tests that kill it: the real runner, other notebooks, plain pages.
 
-    python small_run.py PRESET NAME [--fresh] [--jobs N] [--set TEXT]...
+    python small_run.py PRESET NAME [--fresh] [--jobs N] [--cores N] [--set TEXT]...
 
 Processes that the runner starts import this file too, and so find the same notebooks.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edgebook import parameters, paths
 from edgebook.errors import BadInput
+from edgebook.runner.executors import this_machine
 from edgebook.runner.run import Calls, Options, run_preset
 
 paths.NOTEBOOKS = parameters.NOTEBOOKS = Path(os.environ["SMALL_NOTEBOOKS"])
@@ -43,9 +44,12 @@ def main():
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--jobs", type=int)
+    parser.add_argument("--cores", type=int, help="as if the machine had so many")
     parser.add_argument("--plain", action="store_true")
     parser.add_argument("--scheduler")
     given = parser.parse_args()
+    if given.cores:
+        this_machine.available_cores = lambda: given.cores
     options = Options(tuple(given.only), tuple(given.set), given.fresh, given.jobs, given.plain, given.scheduler)
     try:
         failures = run_preset(given.preset, given.name, options, Calls(check, write_page, data=no_data))

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,13 @@ def wait_until(condition, seconds=60):
     return value
 
 
+def read_json(file):
+    """The content of a file, once it has been written to its end."""
+    with suppress(OSError, ValueError):
+        return json.loads(file.read_text())
+    return None
+
+
 class Cluster:
     """A scheduler, and workers that know the small notebooks."""
 
@@ -34,8 +42,7 @@ class Cluster:
         self.folder, self.environment, self.processes = folder, environment, []
         self.file = folder / "scheduler.json"
         self.start("distributed.cli.dask_scheduler", "--port", "0", "--host", "127.0.0.1", "--scheduler-file", self.file)
-        wait_until(lambda: self.file.exists() and self.file.read_text().endswith("}"))
-        self.address = json.loads(self.file.read_text())["address"]
+        self.address = wait_until(lambda: read_json(self.file))["address"]
 
     def start(self, module, *arguments, **environment):
         command = [sys.executable, "-m", module, "--no-dashboard", *map(str, arguments)]
@@ -72,7 +79,7 @@ def test_two_workers_give_the_tables_of_this_machine_and_a_killed_one_costs_noth
     workers = [cluster.worker(), cluster.worker()]
     run = small_run.start(path, "--scheduler", cluster.address)
     progress = small_run.folder / "progress.json"
-    wait_until(lambda: progress.exists() and len(json.loads(progress.read_text())["running"]) == 2)
+    wait_until(lambda: len((read_json(progress) or {"running": []})["running"]) == 2)
     time.sleep(1)  # the two are under way
     workers[0].kill()
     out, errors = run.communicate(timeout=120)
@@ -81,6 +88,19 @@ def test_two_workers_give_the_tables_of_this_machine_and_a_killed_one_costs_noth
     assert small_run.rows("90_read")[0]["extra"] == {"n": 6}, "it had the rows of the others"
     code, lines, _ = small_run(path)
     assert (code, words(lines)) == (0, ["found"] * 4), "everything arrived whole, as this machine would have made it"
+
+
+def test_a_scheduler_that_goes_away_is_one_line_and_what_has_ended_is_kept(cluster, small_run, preset, points):
+    path = preset(points=[points("fine"), points("sleep")], once=[])
+    cluster.worker()
+    run = small_run.start(path, "--scheduler", cluster.address)
+    progress = small_run.folder / "progress.json"
+    wait_until(lambda: (there := read_json(progress)) and there["n_ok"] == 1 and there["running"])
+    cluster.processes[0].kill()
+    _, errors = run.communicate(timeout=60)
+    gone = f"edgebook: --scheduler {cluster.address}: the scheduler is gone; what has ended is kept, the same command goes on"
+    assert (run.returncode, errors.splitlines()) == (2, [gone])
+    assert [json.loads(file.read_text())["status"] for file in (small_run.folder / "state").iterdir()] == ["ok"]
 
 
 def executions(preset, **shared):

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
+from edgebook.cli import runs
+from edgebook.errors import BadInput
 from edgebook.paths import CHECKOUT
 from edgebook.runner.executors.this_machine import default_jobs
 
@@ -68,14 +70,15 @@ def test_what_is_wrong_is_one_line(arguments, said, tmp_path):
         ({"task": "mnist1d", "model": "net.py:build"}, "RuntimeError: no network today"),
     ],
 )
-def test_data_and_networks_that_do_not_fit_are_refused_before_anything_starts(point, said, smoke, tmp_path):
+def test_data_and_networks_that_do_not_fit_are_refused_before_anything_starts(point, said, smoke, tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEBOOK_REPORTS", str(tmp_path / "reports"))
     np.savez(tmp_path / "broken.npz", x_train=np.zeros((9, 4), np.float32), y_train=np.arange(9) % 3)
     (tmp_path / "net.py").write_text("def build(input_shape, n_outputs):\n    raise RuntimeError('no network today')\n")
     places = {name: str(tmp_path / value) for name, value in point.items() if name != "params" and "." in value}
-    done = edgebook("run", smoke(point | places), EDGEBOOK_REPORTS=str(tmp_path / "reports"))
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert said in done.stderr
+    with pytest.raises(BadInput) as refused:
+        runs.run(smoke(point | places))
+    assert "\n" not in str(refused.value)
+    assert said in str(refused.value)
     assert not (tmp_path / "reports").exists()
 
 

@@ -66,28 +66,6 @@ def test_one_failure_is_one_row_and_the_others_go_on(small_run, preset, points):
     assert "and more" in (small_run.folder / "logs" / f"{failed[0]['execution']}.log").read_text()
 
 
-ERRORS = {
-    "fail later": "TypeError: 'module' object is not subscriptable",
-    "kill the kernel": "its kernel was killed",
-    "kill the process": "its process ended: SIGKILL, perhaps out of memory",
-    "unpageable": "the page could not be written: RuntimeError: the renderer gave up: for a reason",
-}
-
-
-def test_rows_that_were_measured_stay_whatever_fails_afterwards(small_run, preset, points):
-    path = preset(points=[points(step) for step in [*ERRORS, "fine"]], once=[])
-    code, lines, _ = small_run(path)
-    assert code == 1
-    rows = {name.stem: small_run.rows(name.stem) for name in (small_run.folder / "rows").iterdir()}
-    failed = [these for these in rows.values() if these[-1]["status"] == "failed"]
-    assert sorted(these[-1]["error"] for these in failed) == sorted(ERRORS.values())
-    for these in failed:
-        assert [row["status"] for row in these] == ["ok", "ok", "failed"]
-        assert all((small_run.folder / row["artifact"]).is_file() for row in these[:2])
-    assert sorted(map(len, rows.values())) == [2, 3, 3, 3, 3]
-    assert sum("FAILED" in line for line in lines) == 4
-
-
 LIMITS = {
     "sleep": ({"seconds": 4}, "time", "it took longer than 4 s"),
     "take memory": ({"memory_gb": 0.5}, "memory", "it took more memory than 0.5 GB"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgebook.experiment.notebook import Notebook
-from edgebook.files import write_text
+from edgebook.files import write_bytes, write_text
 from edgebook.measure import columns
 from edgebook.measure.session import Measured
 from edgebook.runtimes.base import Artifact
@@ -74,8 +75,6 @@ def save_samples(nb: Notebook, measured: dict[str, Measured], built: list[dict[s
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """A compressed .npz, replaced whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(draft, "wb") as file:
-        np.savez_compressed(file, **arrays)
-    os.replace(draft, path)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_bytes(path, buffer.getvalue())

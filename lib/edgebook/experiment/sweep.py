@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from torch import nn
 
 from edgebook import rows
-from edgebook.errors import Unsupported, one_line
+from edgebook.errors import BadInput, Unsupported, one_line
 from edgebook.experiment import files
 from edgebook.experiment.notebook import Notebook, Version, point_id
 from edgebook.measure import columns, machine
@@ -123,7 +124,9 @@ def _export(nb: Notebook, target: Target) -> Exported:
         artifact = export(network, nb.task, draft, runtime=target.runtime, quant=target.quant, batch_size=target.batch_size)
         artifact = files.settle(artifact, identity["row_id"])
         files.write_preprocess(artifact, nb.task)
-    except Exception as error:  # a file that cannot be made is a row with its reason
+    except Exception as error:  # a file that cannot be made is a row with its reason; all lines are for the log
+        if error.__cause__ or not isinstance(error, BadInput | Unsupported):
+            traceback.print_exc()
         return Exported(target, rows.join(identity, counts, failure_columns(error)), None)
     path = {"artifact": str(artifact.path.relative_to(nb.run_dir))}
     return Exported(target, rows.join(identity, counts, columns.file_columns(artifact), path), artifact)
@@ -142,11 +145,7 @@ def _identity(nb: Notebook, target: Target) -> Row:
     numbers = quant.precision if quant else "int8-static" if isinstance(made.network, FakeQuantized) else "fp32"
     grid = {} if target.is_baseline else nb.params.get("grid_values", {})  # the float baseline is that of every execution
     asked = grid | ({name: value for name, value in describe(quant).items() if value not in (None, ())} if quant else {})
-    role, family = made.role, made.family
-    if made.role == "baseline" and quant:  # the same network with other numbers is a version of it
-        role, family = "version", "quantize"
-    if not runtime(target.runtime).ships:
-        role = "reference"
+    role, family = _role(target)
     steps = [step for step in (made.method if made.method != "baseline" else "", numbers if quant else "") if step]
     point = short_id(point_id(nb, made), {**made.asked, **asked})
     return {
@@ -177,6 +176,14 @@ def _identity(nb: Notebook, target: Target) -> Row:
         "size_packed_bytes": made.extra.get("size_packed_bytes"),
         "extra": {name: value for name, value in made.extra.items() if name != "size_packed_bytes"},
     }
+
+
+def _role(target: Target) -> tuple[str, str]:
+    """(role, family) of a file."""
+    role, family = target.version.role, target.version.family
+    if role == "baseline" and target.quant:  # the same network with other numbers is a version of it
+        role, family = "version", "quantize"
+    return role if runtime(target.runtime).ships else "reference", family
 
 
 def _bases(exported: list[Exported], ready: Collection[str]) -> dict[tuple, str]:

@@ -60,7 +60,7 @@ def measure_files(
             for result, scorer in zip(results, scorers, strict=True):
                 scored = results[scorer]
                 result.outputs, result.items, result.error = scored.outputs, scored.items, scored.error
-                result.kernel_error = scored.kernel_error
+                result.kernel_error, result.not_scored = scored.kernel_error, scored.not_scored
             started.close(started.workers.keys() - to_time)
             _time(started.workers, results, to_time, seconds=seconds, who=who)
         finally:
@@ -88,6 +88,8 @@ class _Started:
         try:
             worker = self.workers[index] = Worker(result.artifact, self.threads, self.limit_s, self.inputs.shape)
             load(worker, result, self.inputs)
+            if result.not_scored:
+                return
             if index not in self.to_score:
                 put_item(worker, result, self.inputs, str(index))
                 return

@@ -19,6 +19,7 @@ MEANS = (
 EXTRA_MEANS = (
     *("val_delta", "val_delta_lo", "val_delta_hi", "macro_f1", "worst_class_accuracy", "calibration_error"),
     *("int8_nodes", "int8_time", "portability", "disturbed", "vs_torch", "vs_onnx"),
+    *("false_alarms_per_hour", "misses_per_hour", "unevenness"),
 )
 ENDS = {
     "score": ("score_lo", "score_hi"),

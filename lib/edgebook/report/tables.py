@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,10 +12,9 @@ import pandas as pd
 from edgebook.errors import BadInput
 from edgebook.report import format as fmt
 from edgebook.report.aggregate import POINT, merge, ok, value
-from edgebook.report.columns import Column, columns_of, why_not
+from edgebook.report.columns import Column, columns_of, feeding, why_not
+from edgebook.report.stylesheet import STYLE
 from edgebook.rows import Row, flatten
-
-STYLE = (Path(__file__).parent / "pages" / "templates" / "page" / "table.css").read_text(encoding="utf-8")
 
 
 def few(rows: list[Row], columns: list[str]) -> pd.DataFrame:
@@ -129,7 +127,8 @@ def _line(row: Row, rows: list[Row], columns: list[Column], name: str, *, ship: 
     kind = "eb-base" if row["role"] == "baseline" else f"eb-{escape(str(row['status']))}"
     marks = [chip("ship")] if ship else [chip(row["role"], "role")] if row["role"] in ("control", "reference") else []
     flags = value(row, "extra.flags")
-    below = chip("; ".join(flags), "flag") if flags and row["status"] == "ok" else ""
+    below = "".join(f'<span class="eb-ci">{escape(text)}</span>' for text in feeding(row))
+    below += chip("; ".join(flags), "flag") if flags and row["status"] == "ok" else ""
     where = f'<span class="eb-ci">{escape(fmt.where(row, " · "))}</span>'
     first = f'<th scope="row">{escape(name)}{"".join(f" {mark}" for mark in marks)}{where}{below}</th>'
     if row["status"] == "ok":

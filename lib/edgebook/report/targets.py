@@ -11,7 +11,8 @@ from edgebook.report.aggregate import is_own_baseline, value
 from edgebook.report.answer import answer
 from edgebook.report.choose import Limits, cheapest, smallest
 from edgebook.report.columns import columns_of, others_text, why_not
-from edgebook.report.tables import STYLE, frame
+from edgebook.report.stylesheet import STYLE
+from edgebook.report.tables import frame
 from edgebook.rows import Row
 
 Devices = dict[str, Device]
@@ -36,7 +37,7 @@ def lines(rows: list[Row], devices: Devices, *, latency_budget_ms: float = 0) ->
     for row in rows:
         line = {"version": fmt.name(row), "runtime": row["runtime"] or "", "format": row["precision"] or "", "figures": {}}
         if row["status"] == "ok":
-            content.append(line | {"figures": _figures(row, rows), "fits": _boards(row, devices, latency_budget_ms or None)})
+            content.append(line | {"figures": _figures(row, rows), "fits": boards(row, devices, latency_budget_ms or None)})
             continue
         if value(row, "extra.unsupported") != "precision":
             content.append(line | {"fits": why_not(row, rows)})
@@ -81,7 +82,7 @@ def _html_cell(figure: str, around: str) -> str:
     return f'<td class="eb-n">{escape(figure)}{under}</td>'
 
 
-def _boards(row: Row, devices: Devices, budget_ms: float | None) -> str:
+def boards(row: Row, devices: Devices, budget_ms: float | None = None) -> str:
     """`stm32f746, rp2040; not nrf52840 (too much ram)`; short where every board that runs it has room."""
     results = {name: fit(row, device, latency_budget_ms=budget_ms) for name, device in devices.items()}
     fits = [name for name, result in results.items() if result["fits"]]

@@ -17,6 +17,7 @@ import yaml
 
 from edgebook import files, paths, rows
 from edgebook.errors import one_line
+from edgebook.libraries import imports_without
 from edgebook.naming import case_id, model_label, short_id, task_label
 from edgebook.registry import resolve
 from edgebook.runner import kernel
@@ -129,8 +130,8 @@ def _run_notebook(run: Run, execution: Execution) -> Failure | None:
 
 def _papermill(run: Run, execution: Execution, target: Path, log: IO[str]) -> Failure | None:
     """Execute once; the reason when that failed."""
-    import papermill
-
+    with imports_without("rfc3987_syntax"):  # nbformat's jsonschema builds a grammar with it, for a check that it never does: 1 s
+        import papermill
     from edgebook.runner import provisioner
 
     n_threads, before = kernel.cores(execution.params), oom_kills()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgebook.errors import line_of, one_line
 
-OWN_WORDS = ("BadInput", "Unsupported")  # exceptions whose message says all
+OWN_WORDS = ("BadInput", "Unsupported", "Unwritable")  # exceptions whose message says all
 OF_PARAMETERS = ("BadInput",)
 OF_MEMORY = ("MemoryError", "_ArrayMemoryError", "OutOfMemoryError")
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from edgebook.process import end_with_parent
 from edgebook.registry import resolve
+from edgebook.source_key import closure
 
 LONGEST = 1 << 20  # bytes of a request: the environment is the longest part
 
@@ -48,6 +49,7 @@ def main(address: str, modules: list[str], prepare: str | None) -> None:
                 importlib.import_module(module)
         if prepare:
             resolve(prepare)()
+        closure(*(f"{module}:" for module in modules if module.startswith("edgebook.")))  # parsed once, not in every kernel
         gc.freeze()  # what is there stays in shared pages
         serve(listener)
 

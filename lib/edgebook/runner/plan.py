@@ -15,6 +15,8 @@ from edgebook.runner.grid import NAMING, combinations, layer, value_at
 from edgebook.runner.notebook_file import reads
 from edgebook.runner.preset import Point, Preset, Values, merged
 
+Case = tuple[str | None, int | None]
+
 
 @dataclass(frozen=True)
 class Execution:
@@ -27,7 +29,8 @@ class Execution:
 
 
 def plan(preset: Preset, run: str) -> list[Execution]:
-    """Every execution of a preset, in order: notebook by notebook and point by point, then those that run once.
+    """Every execution of a preset, in order: those that run once and read no rows, notebook by notebook and point by point,
+    then the others that run once.
 
     Order of precedence: the notebook's cell < shared < notebooks < point < grid < command line. Raises BadInput, also for a value
     that no execution takes.
@@ -40,7 +43,12 @@ def plan(preset: Preset, run: str) -> list[Execution]:
             if point.has(stem):
                 cells = product(preset.seeds, combinations(preset.grid, stem))
                 executions += [_execution(preset, stem, run, point, seed, values) for seed, values in cells]
-    executions += [_execution(preset, stem, run) for stem in preset.once]
+    once = [_execution(preset, stem, run) for stem in preset.once]
+    executions = [
+        *(execution for execution in once if "rows" not in execution.reads),
+        *executions,
+        *(execution for execution in once if "rows" in execution.reads),
+    ]
     if not executions:
         raise BadInput(f"{preset.path}: nothing to run: it has no notebook for any of its points")
     _check_names(preset, executions)
@@ -69,8 +77,8 @@ def sources(execution: Execution, executions: Sequence[Execution]) -> list[Execu
     return [other for other in earlier if case_of(other) == case_of(execution)]
 
 
-def case_of(execution: Execution) -> tuple[str | None, int | None]:
-    """What executions share that need the same trained baseline: the case and the seed; None without data."""
+def case_of(execution: Execution) -> Case:
+    """What executions share that need the same trained baseline: the case and the seed; the case is None without data."""
     return case_id(execution.params), execution.params.get("seed")
 
 
@@ -129,7 +137,14 @@ def _check_all_taken(preset: Preset, per_point: list[str]) -> None:
     given = [("shared", preset.shared, everywhere), ("--set shared", preset.overrides.get("shared", {}), everywhere)]
     given += [("grid: shared", layer(dict.fromkeys(preset.grid.get("shared", {}))), per_point)]
     given += [(f"points[{number}]: params", point.params, takers(point)) for number, point in enumerate(preset.points)]
+    given += [(f"{where}{stem}", values, [stem] if stem in everywhere else []) for where, stem, values in _sections(preset)]
     for where, values, stems in given:
         taken = {name for stem in stems for name in parameters.notebook_defaults(stem)}
         if passed_over := sorted(values.keys() - taken - {"seed"}):
             raise BadInput(f"{preset.path}: {where}: {', '.join(passed_over)} is a parameter of no notebook that runs there")
+
+
+def _sections(preset: Preset) -> list[tuple[str, str, Values]]:
+    """(where it is given, notebook, values) of every notebook's own values."""
+    overrides = [("--set ", stem, values) for stem, values in preset.overrides.items() if stem != "shared"]
+    return [("notebooks: ", stem, values) for stem, values in preset.notebooks.items()] + overrides

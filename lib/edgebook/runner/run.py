@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from pathlib import Path
 from edgebook import files, paths, rows
 from edgebook.errors import BadInput
 from edgebook.registry import resolve
+from edgebook.run_folder import write_run
 from edgebook.runner import kernel, progress
 from edgebook.runner.execute import Page, Run
 from edgebook.runner.executors.executor import Executor
@@ -23,6 +23,8 @@ from edgebook.runner.progress import Progress
 from edgebook.runner.record import last_seconds
 from edgebook.runner.schedule import Schedule, find
 from edgebook.runner.signals import stopped_by_signals
+
+MARKS = ("run.json", "rows/*.jsonl")  # what a folder has that is a run's, or that notebooks have written by hand
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ def run_preset(preset: Path, name: str, options: Options, calls: Calls) -> int:
         executions = plan(read, name)
         wanted = chosen(executions, list(options.only))
         run = Run(paths.reports_dir() / name, tuple(executions), calls.page, read.limits)
+        files.check_own(run.folder, MARKS)
         found = {execution.name: find(run, execution, fresh=options.fresh) for execution in wanted}
         pending = [execution for execution in wanted if not found[execution.name].record]
         executor: Executor = this_machine(options.jobs)
@@ -79,8 +82,7 @@ def run_preset(preset: Path, name: str, options: Options, calls: Calls) -> int:
         for folder in (run.folder, paths.store_dir()):
             files.check_writable(folder)
         stack.enter_context(_alone_in(run.folder))
-        content = {"preset": str(read.path), "executions": [execution.name for execution in executions]}
-        files.write_text(run.folder / "run.json", json.dumps(content, indent=1))
+        write_run(run.folder, str(read.path), [execution.name for execution in executions])
         counts = _progress(run, wanted, executor)
         say = stack.enter_context(progress.shown(counts, plain=options.plain))
         Schedule(run, wanted, found, executor, counts, say, stop, fresh=options.fresh).execute()

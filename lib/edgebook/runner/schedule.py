@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 
+from edgebook.errors import Stopped
 from edgebook.paths import measurements_dir
 from edgebook.runner import execute
 from edgebook.runner.execute import RowsState, Run
@@ -15,8 +16,8 @@ from edgebook.runner.executors.executor import Executor, Outcome
 from edgebook.runner.failure import Failure, oom_kills
 from edgebook.runner.plan import Execution, sources
 from edgebook.runner.progress import Progress, Say
-from edgebook.runner.record import Record, find_record, write_record
-from edgebook.runner.signals import Stop, Stopped
+from edgebook.runner.record import Record, find_record, record_path, write_record
+from edgebook.runner.signals import Stop
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,16 @@ class Schedule:
     fresh: bool = False
     in_flight: dict[str, InFlight] = field(default_factory=dict)
     ready: set[str] = field(default_factory=set)  # executions whose rows to read do not change any more
+    sources: dict[str, set[str]] = field(default_factory=dict)  # execution -> those whose rows it reads
 
     def execute(self) -> None:
         """Execute everything, with a line for each that ends. Raises Stopped when something was left because of a stop."""
+        self.sources = {each.name: {source.name for source in sources(each, self.wanted)} for each in self.wanted}
         self.progress.write(self.run.folder)
         try:
             with self.executor:
                 while self._start_ready():
+                    self.progress.write(self.run.folder)
                     for name, outcome in self.executor.wait():
                         self._end(name, outcome)
         except Stopped:
@@ -73,8 +77,9 @@ class Schedule:
 
     def _start_ready(self) -> bool:
         """Pass over what was done before and start what there is room for, unless a stop was asked for; whether anything runs."""
-        for execution in [] if self.stop.asked else self.wanted:
-            if execution.name in self.progress.waiting and not self._waits_for_rows(execution):
+        waiting = set() if self.stop.asked else set(self.progress.waiting)
+        for execution in self.wanted:
+            if execution.name in waiting and not self._waits_for_rows(execution):
                 there = self._look(execution)
                 if there.record:
                     self.progress.find(execution.name)
@@ -85,8 +90,8 @@ class Schedule:
         return bool(self.in_flight)
 
     def _waits_for_rows(self, execution: Execution) -> bool:
-        names = {source.name for source in sources(execution, self.wanted)}
-        return not names.isdisjoint((*self.progress.waiting, *self.in_flight))
+        names = self.sources[execution.name]
+        return not names.isdisjoint(self.in_flight) or not names.isdisjoint(self.progress.waiting)
 
     def _look(self, execution: Execution) -> Found:
         """What is there of an execution that can start; looked up again where it reads rows, which may have changed."""
@@ -101,11 +106,11 @@ class Schedule:
             print(f"edgebook: {execution.name}: {there.reason}; executed again", file=sys.stderr, flush=True)
         if self.fresh:
             shutil.rmtree(measurements_dir(self.run.folder, execution.name), ignore_errors=True)
+        record_path(self.run.folder, execution.name).unlink(missing_ok=True)  # what it says is about to be replaced
         rows = execute.rows_state(self.run, execution)
         self.in_flight[execution.name] = InFlight(execution, there.key, rows, oom_kills())
         self.executor.submit(self.run, execution, there.key)
         self.progress.begin(execution.name)
-        self.progress.write(self.run.folder)
         self.say("", False)
 
     def _end(self, name: str, outcome: Outcome) -> None:
@@ -116,7 +121,6 @@ class Schedule:
             failure = Failure(reason, outcome.error or "")
             record = execute.record_failure(self.run, cut.execution, cut.key, failure, cut.rows)
         self.progress.end(name, record)
-        self.progress.write(self.run.folder)
         self._tell(cut.execution, "ok" if record.status == "ok" else f"FAILED: {record.error}", record.seconds)
 
     def _tell(self, execution: Execution, word: str, seconds: float) -> None:

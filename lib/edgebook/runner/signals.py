@@ -9,13 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-
-class Stopped(BaseException):
-    """Raised where the run ends; no `except Exception` on the way holds it."""
-
-    def __init__(self, number: int):
-        super().__init__(number)
-        self.number = number
+from edgebook.errors import Stopped
 
 
 @dataclass

@@ -16,11 +16,13 @@ from edgebook.report import plots, theme
 from edgebook.report.aggregate import grouped, is_float_baseline, merge, ok
 from edgebook.report.choose import COSTS, front
 from edgebook.report.document import Case, Document, read, to_csv
-from edgebook.report.tables import STYLE, html_table
+from edgebook.report.pages.about import TEMPLATES, machines, period, versions
+from edgebook.report.stylesheet import STYLE
+from edgebook.report.tables import html_table
 from edgebook.rows import Row
 from edgebook.vocabulary import STATUSES
 
-TEMPLATES = Path(__file__).parent / "templates"
+PRIMER = "00_primer"
 UNITS = r" (?=(?:%|ms|kB|MB|points|times|test items)\b|%)"  # a figure and its unit stay on one line
 
 
@@ -51,6 +53,7 @@ def content(document: Document) -> dict[str, Any]:
         ],
         "sections": [_section(case, f"s{number}") for number, case in enumerate(document.cases)],
         "executions": executions(document),
+        "primer": next((line["page"] for line in executions(document) if line["name"] == PRIMER), ""),
         "margins": margins(rows),
         "machines": machines(rows),
         "versions": versions(rows),
@@ -61,37 +64,10 @@ def content(document: Document) -> dict[str, Any]:
     }
 
 
-def period(rows: list[Row]) -> str:
-    """`2026-11-25 12:18 to 2026-11-25 12:19`: when the first and the last of the rows were started, UTC."""
-    times = sorted(row["started_at"][:16].replace("T", " ") for row in rows if row["started_at"])
-    return " to ".join(dict.fromkeys([*times[:1], *times[-1:]]))
-
-
 def margins(rows: list[Row]) -> str:
     """`0.5 points of accuracy`: what counts as the same, for each metric of the rows."""
     by_metric = {row["metric"]: row for row in rows if row["metric"]}
     return ", ".join(f"{fmt.margin_text(row)} of {fmt.metric(name).label}" for name, row in by_metric.items())
-
-
-def machines(rows: list[Row]) -> list[str]:
-    """Each different machine in one line, with the range of its load while it measured."""
-    loads: dict[str, list[float]] = {}
-    for row in rows:
-        if machine := dict(row["machine"] or {}):
-            load = machine.pop("load", None)
-            loads.setdefault(one_line(machine), []).extend([load] if isinstance(load, int | float) else [])
-    return [f"{line}, load {min(values)} to {max(values)}" if values else line for line, values in loads.items()]
-
-
-def versions(rows: list[Row]) -> list[str]:
-    """Each different set of library versions in one line."""
-    return list(dict.fromkeys(one_line(row["versions"]) for row in rows if row["versions"]))
-
-
-def one_line(content: dict[str, Any]) -> str:
-    """`cores 2, cpu Intel Xeon, flags avx2 avx512f`; what is not known is left out."""
-    known = {key.replace("_", " "): value for key, value in sorted(content.items()) if value not in (None, "", [])}
-    return ", ".join(f"{key} {' '.join(map(str, value)) if isinstance(value, list) else value}" for key, value in known.items())
 
 
 def executions(document: Document) -> list[dict[str, Any]]:

@@ -9,6 +9,20 @@ from edgebook.report.plots.heat_map import heat_map
 from edgebook.report.plots.items import items
 from edgebook.report.plots.learning_curve import learning_curve
 from edgebook.report.plots.lines import lines
+from edgebook.report.plots.pictures import curves, matrices
 from edgebook.report.plots.sweep import sweep
 
-__all__ = ["bars", "boards", "confusion", "effects", "front", "heat_map", "items", "learning_curve", "lines", "sweep"]
+__all__ = [
+    "bars",
+    "boards",
+    "confusion",
+    "curves",
+    "effects",
+    "front",
+    "heat_map",
+    "items",
+    "learning_curve",
+    "lines",
+    "matrices",
+    "sweep",
+]

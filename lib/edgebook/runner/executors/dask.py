@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 import warnings
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +22,7 @@ from edgebook.runner.executors.executor import Outcome
 from edgebook.runner.executors.fingerprint import DataFingerprints, Question, difference, fingerprint, question
 from edgebook.runner.executors.parcel import receive, to_send
 from edgebook.runner.executors.remote import Delivery, Job, execute_job, stop
-from edgebook.runner.plan import Execution, case_of
+from edgebook.runner.plan import Case, Execution, case_of
 from edgebook.runner.record import write_record
 
 CONNECT_S = 10  # to the scheduler
@@ -43,10 +44,11 @@ def needs(execution: Execution) -> Resources:
 def connect(address: str, executions: list[Execution], data: DataFingerprints) -> Cluster:
     """An executor on the cluster whose scheduler is at this address.
 
-    Raises BadInput when no scheduler answers there, or when within ABSENT_S no worker offers what an execution needs with the
-    same code, libraries and data as here.
+    Raises BadInput when no scheduler answers there or it goes away, or when within ABSENT_S no worker offers what an execution
+    needs with the same code, libraries and data as here.
     """
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module="distributed")
     try:
         client = Client(address, timeout=CONNECT_S, set_as_default=False)
@@ -85,9 +87,7 @@ class Cluster:
     workers: dict[str, Resources] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     in_flight: dict[str, InFlight] = field(default_factory=dict)
-    first_of_case: dict[tuple[str | None, int | None], str] = field(
-        default_factory=dict
-    )  # trains the baseline, which the others get
+    first_of_case: dict[Case, str] = field(default_factory=dict)  # trains the baseline, which the others get
     ended: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
     looked: float = -LOOK_S
 
@@ -112,7 +112,8 @@ class Cluster:
         return len(self.in_flight) < self.n_at_once and self.first_of_case.get(case_of(execution)) not in self.in_flight
 
     def submit(self, run: Run, execution: Execution, key: str) -> None:
-        self.first_of_case.setdefault(case_of(execution), execution.name)
+        if "task" in execution.params:
+            self.first_of_case.setdefault(case_of(execution), execution.name)
         resources = needs(execution)
         allowed = [address for address, offered in self.workers.items() if offers(offered, resources)]
         future = self.client.submit(
@@ -142,6 +143,8 @@ class Cluster:
         there = self.in_flight.pop(name)
         try:
             delivery: Delivery = there.future.result()
+        except CancelledError:
+            raise self._lost() from None
         except Exception as error:  # of the cluster: what fails in a notebook is a record
             return Outcome(error=f"no worker finished it: {one_line(error)}")
         if delivery.record is None:
@@ -180,8 +183,10 @@ class Cluster:
         if time.monotonic() - self.looked < LOOK_S:
             return False
         self.looked = time.monotonic()
+        if self.client.status == "closed":  # it could not reach the scheduler again
+            raise self._lost()
         try:
-            present = self.client.scheduler_info()["workers"]
+            present = self.client.scheduler_info().get("workers", {})
             new = list(present.keys() - self.workers.keys() - self.refused.keys())
             answers: Any = self.client.run(fingerprint, self.asked, workers=new, on_error="return") if new else {}
         except (OSError, RuntimeError):  # the scheduler is away; the client tries to reach it again
@@ -195,6 +200,10 @@ class Cluster:
             else:
                 self.workers[address] = present[address]["resources"]
         return True
+
+    def _lost(self) -> BadInput:
+        """That the scheduler is gone, which knew what was in flight."""
+        return BadInput(f"--scheduler {self.address}: the scheduler is gone; what has ended is kept, the same command goes on")
 
     def _refuse(self, address: str, reason: str) -> None:
         self.workers.pop(address, None)

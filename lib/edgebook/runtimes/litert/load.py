@@ -11,6 +11,7 @@ import numpy as np
 from edgebook.errors import BadInput, one_line
 from edgebook.runtimes import one_step
 from edgebook.runtimes.base import Program
+from edgebook.runtimes.feeding import nothing, why_not_fed
 from edgebook.runtimes.integers import real_range, to_real, to_stored
 
 
@@ -32,7 +33,7 @@ def plain(path: Path, *, threads: int = 1, shape: tuple[int, ...] = ()) -> Progr
 def _program(path: Path, threads: int, kernels: str) -> Program:
     """The file's program; integer inputs and outputs are converted by the file's own scales, outside `invoke`.
 
-    kernels: a name of LiteRT's OpResolverType. Raises BadInput for a file that LiteRT does not load, or one of several inputs.
+    kernels: a name of LiteRT's OpResolverType. Raises BadInput for a file that LiteRT does not load.
     """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -52,17 +53,27 @@ def _program(path: Path, threads: int, kernels: str) -> Program:
             interpreter.invoke,
             lambda i: interpreter.get_tensor(outputs[i]["index"]),
         )
-    if len(inputs) != 1:
-        raise BadInput(f"{path}: has {len(inputs)} inputs ({', '.join(i['name'] for i in inputs)}); one is allowed")
-    source = inputs[0]
-
-    def put(x: np.ndarray) -> None:
-        interpreter.set_tensor(source["index"], to_stored(x, source))
 
     def getter(sink: dict[str, Any]) -> Callable[[], np.ndarray]:
         return lambda: to_real(interpreter.get_tensor(sink["index"]), sink)
 
     getters = {sink["name"] or f"output {number}": getter(sink) for number, sink in enumerate(outputs)}
-    batch, *item = (int(size) for size in source["shape"])
-    get, values = getter(outputs[0]), real_range(source)
+    if not inputs or not outputs:
+        raise BadInput(f"{path}: has {len(inputs)} inputs and {len(outputs)} outputs; one of each is needed")
+    for source in inputs:
+        interpreter.set_tensor(source["index"], np.zeros(source["shape"], source["dtype"]))
+    source, get, reason = inputs[0], getter(outputs[0]), _why_not_fed(inputs)
+    batch, *item = (int(size) for size in source["shape"]) if len(source["shape"]) else (1,)
+    if reason:
+        return Program(nothing, interpreter.invoke, get, tuple(item), batch=batch, outputs=getters, not_scored=reason)
+
+    def put(x: np.ndarray) -> None:
+        interpreter.set_tensor(source["index"], to_stored(x, source))
+
+    values = real_range(source)
     return Program(put, interpreter.invoke, get, tuple(item), batch=batch, outputs=getters, input_range=values)
+
+
+def _why_not_fed(inputs: list[dict[str, Any]]) -> str | None:
+    named = {source["name"] or f"input {number}": source["dtype"] for number, source in enumerate(inputs)}
+    return why_not_fed(named, has_scale=bool(inputs[0]["quantization"][0]))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from edgebook.errors import Unsupported
-from edgebook.runtimes import one_step
+from edgebook.runtimes import export_limit, one_step
 
 COMMAND = [sys.executable, "-P", "-m", "edgebook.runtimes.tflm.arena"]
 
@@ -19,7 +18,7 @@ def derive(parent_path: Path, path: Path, name: str) -> dict[str, Any]:
     """A copy of the parent's file; the arena that it took. Raises Unsupported with the operator's name."""
     shutil.copyfile(parent_path, path)
     one_step.copy_description(parent_path, path)
-    run = subprocess.run([*COMMAND, str(path)], capture_output=True, text=True)
+    run = export_limit.run([*COMMAND, str(path)])
     total = re.search(r"Arena allocation total (\d+) bytes", run.stderr)
     if run.returncode or not total:
         reason, operator = _reason(run.stderr)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebook.errors import Unsupported
-from edgebook.runtimes import one_step
+from edgebook.runtimes import export_limit, one_step
 from edgebook.runtimes.base import source_path
 from edgebook.runtimes.litert.flatbuffer import operators
 
@@ -36,7 +36,7 @@ def derive(parent_path: Path, path: Path, name: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-P", "-m", "ethosu.vela", str(source), "--accelerator-config", accelerator]
         command += ["--config", "Arm/vela.ini", "--system-config", system, "--memory-mode", "Shared_Sram"]
-        run = subprocess.run([*command, "--output-dir", folder], capture_output=True, text=True)
+        run = export_limit.run([*command, "--output-dir", folder])
         compiled = list(Path(folder).glob("*_vela.tflite"))
         if run.returncode or not compiled:
             raise Unsupported(f"{name}: Vela cannot compile it: {_reason(run)}", code="operator")
