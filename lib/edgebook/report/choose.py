@@ -165,9 +165,14 @@ def cheapest(points: list[Row]) -> Row:
 
 
 def smallest(points: list[Row]) -> Row:
-    """The smallest file; of those that are as small within 2 %, the best on validation, since so few bytes decide nothing."""
+    """The smallest file; of those that are as small within 2 %, the best on validation, since so few bytes decide nothing.
+
+    Where the float baseline is among these, a version has to be better beyond doubt: it has nothing else to offer.
+    """
     limit = min(map(_size, points)) / AS_SMALL
     alike = [row for row in points if _size(row) <= limit]
+    if any(map(is_float_baseline, alike)):
+        alike = [row for row in alike if is_float_baseline(row) or (value(row, "extra.val_delta_lo") or 0.0) > 0.0]
     return min(alike, key=lambda row: (-row["val_score"], _size(row), time_of(row) or math.inf))
 
 
