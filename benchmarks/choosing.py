@@ -24,9 +24,9 @@ def technique(rows: list[Row], lines: list[Row]) -> Row:
     return min(keeping, key=lambda row: row["size_bytes"]) if keeping else max(rows, key=lambda row: row["val_score"])
 
 
-def line(row: Row) -> str:
+def line(row: Row, lines: list[Row]) -> str:
     """One line of the table."""
-    name = f"{fmt.name(row)} ({row['runtime']}, {row['precision']})"
+    name = f"{fmt.name(row)} ({row['runtime']}, {row['precision']})" + ("" if keeps(row, lines, Limits()) else ": none keeps it")
     loss = (
         f"{fmt.difference(row['delta'], row['metric'])}; {fmt.difference_interval(row)}" if row["delta"] is not None else fmt.NONE
     )
@@ -42,11 +42,20 @@ def section(case: Case) -> list[str]:
     best = [technique([row for row in versions if row["family"] == family], lines) for family in families]
     head = ["technique", "its smallest file that keeps the score", "difference, points", "verdict", "kB", "smaller", "faster"]
     texts = [f"## {case.title}, {case.setting}", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    texts += [line(row) for row in sorted(best, key=lambda row: row["size_bytes"])]
+    texts += [line(row, lines) for row in sorted(best, key=lambda row: row["size_bytes"])]
     deployed = [row for row in case.rows if row["notebook"] == "60_deploy" or value(row, "extra.peak_layer")]
     if deployed:
-        texts += ["", *(f"- **{board}**: {text}" for board, text in choices(deployed, load_devices()).items() if board != "host")]
+        texts += ["", *(f"- **{', '.join(boards)}**: {text}" for text, boards in by_sentence(deployed).items())]
     return [*texts, ""]
+
+
+def by_sentence(rows: list[Row]) -> dict[str, list[str]]:
+    """What to ship -> the boards that get it, without those that run none of the files."""
+    groups: dict[str, list[str]] = {}
+    for board, text in choices(rows, load_devices()).items():
+        if board != "host" and "Ship" in text:
+            groups.setdefault(text.partition(" Flash ")[0], []).append(board)
+    return groups
 
 
 def main() -> None:

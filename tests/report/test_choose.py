@@ -177,6 +177,15 @@ def test_the_fastest_then_the_smallest_of_those_equally_fast():
     assert chosen([float_baseline(latency_ms_p50=None), version(latency=None), version("x", latency=None, **smaller)]) == "x"
 
 
+@pytest.mark.parametrize(
+    ("share_of_size", "share_of_latency", "ships"), [(0.95, 1, False), (0.8, 1, True), (1, 0.9, True), (1, 1, False)]
+)
+def test_a_version_that_is_neither_faster_nor_clearly_smaller_is_not_worth_it(share_of_size, share_of_latency, ships):
+    line = float_baseline()
+    figures = {"size": line["size_bytes"] * share_of_size, "latency": line["latency_ms_p50"] * share_of_latency}
+    assert (chosen([line, version(**figures)]) == "other") == ships
+
+
 def test_a_few_bytes_decide_nothing():
     def chosen_of(size, **values):
         larger = version("larger", latency=0.0200, size=size, val=0.9380, **values)

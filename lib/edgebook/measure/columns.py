@@ -18,6 +18,7 @@ from edgebook.metrics.verdicts import verdict
 from edgebook.rows import join
 from edgebook.runtimes.base import Artifact, versions
 from edgebook.tasks.task import Task
+from edgebook.vocabulary import precision
 
 Columns = dict[str, Any]
 CLIPPED = 0.01  # share of the values beyond an integer input's range from which it is told; ranges from calibration clip a few
@@ -29,6 +30,7 @@ def file_columns(artifact: Artifact) -> Columns:
     zipped = sum(len(zlib.compress(file.read_bytes(), 9)) for file in artifact.files)
     known = {
         "precision": artifact.precision,
+        "weight_bits": precision(artifact.precision).weight_bits if artifact.precision else None,
         "size_bytes": artifact.size_bytes,
         "size_zip_bytes": zipped,
         "sha256": hashlib.sha256(artifact.path.read_bytes()).hexdigest(),

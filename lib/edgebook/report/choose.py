@@ -156,12 +156,17 @@ def _size(row: Row) -> float:
 
 
 def cheapest(points: list[Row]) -> Row:
-    """The fastest; of those that are as fast within the margin of latencies, `smallest`. Without any latency, that of all."""
+    """The fastest; of those that are as fast within the margin of latencies, `smallest`. Without any latency, that of all.
+
+    A version that is neither faster than a baseline nor clearly smaller is not worth its trouble: then it is the baseline.
+    """
     timed = [row for row in points if time_of(row) is not None]
     if timed:
         limit = min(map(time_of, timed)) * math.exp(SPEED_MARGIN)
         points = [row for row in timed if time_of(row) <= limit]
-    return smallest(points)
+    best = smallest(points)
+    plain = min((row for row in points if row["role"] == "baseline"), key=_size, default=best)
+    return best if _size(best) < CLEARLY * _size(plain) else plain
 
 
 def smallest(points: list[Row]) -> Row:

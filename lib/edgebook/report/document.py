@@ -82,7 +82,8 @@ def _first(problems: list[str]) -> str:
 
 def cases(rows: list[Row]) -> list[Case]:
     """One case for each network on its data, device, threads and batch size: latencies of different ones do not compare."""
-    shown = [row for row in files(with_references(rows)) if row["task"] and row["model"]]
+    clean = [row for row in rows if not value(row, "extra.robustness")]  # what corrupted items say stands on their own page
+    shown = [row for row in files(with_references(clean)) if row["task"] and row["model"]]
     groups = grouped(shown, CASE)
     titles = _titles(groups)
     return [

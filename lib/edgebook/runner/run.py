@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -120,7 +121,8 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 def clean_up(folder: Path) -> None:
     """Remove what killed processes have left: sockets, files that were being written, locks that nobody holds."""
-    files.remove_abandoned(kernel.sockets_folder(), f"{kernel.SOCKETS}*")
+    for place in {kernel.sockets_folder(), Path(tempfile.gettempdir())}:
+        files.remove_abandoned(place, f"{files.SCRATCH}*")
     for place in (folder, paths.store_dir()):
         for pattern in (f".*{files.DRAFT}", f"*/.*{files.DRAFT}", f"*/*/.*{files.DRAFT}"):
             files.remove_abandoned(place, pattern)

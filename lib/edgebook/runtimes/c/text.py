@@ -55,8 +55,12 @@ def scratch_at(index: int) -> str:
 
 def kernel_texts(names: set[str]) -> list[str]:
     """The C text of kernels, what others build on first."""
-    folder = resources.files("edgebook.runtimes.c") / "kernels"
-    return [(folder / f"{name}.c").read_text() for name in KERNELS if name in names]
+    return [kernel_text(name) for name in KERNELS if name in names]
+
+
+def kernel_text(name: str) -> str:
+    """The C text of one kernel."""
+    return (resources.files("edgebook.runtimes.c") / "kernels" / f"{name}.c").read_text()
 
 
 KERNELS = (

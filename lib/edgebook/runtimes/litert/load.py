@@ -35,14 +35,7 @@ def _program(path: Path, threads: int, kernels: str) -> Program:
 
     kernels: a name of LiteRT's OpResolverType. Raises BadInput for a file that LiteRT does not load.
     """
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    try:
-        resolver = OpResolverType[kernels]
-        interpreter = Interpreter(str(path), num_threads=threads, experimental_op_resolver_type=resolver)
-        interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        raise BadInput(f"{path}: LiteRT cannot load it: {one_line(error)}") from error
+    interpreter = _interpreter(path, threads, kernels)
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
     if step := one_step.description(path):
         return _one_step(step, interpreter, inputs, outputs)
@@ -77,6 +70,18 @@ def _one_step(step: dict[str, Any], interpreter: Any, inputs: list[dict[str, Any
         return interpreter.get_tensor(outputs[number]["index"])
 
     return one_step.program(step, inputs, outputs, put, interpreter.invoke, get)
+
+
+def _interpreter(path: Path, threads: int, kernels: str) -> Any:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    try:
+        resolver = OpResolverType[kernels]
+        interpreter = Interpreter(str(path), num_threads=threads, experimental_op_resolver_type=resolver)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise BadInput(f"{path}: LiteRT cannot load it: {one_line(error)}") from error
+    return interpreter
 
 
 def _why_not_fed(inputs: list[dict[str, Any]]) -> str | None:
