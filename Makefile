@@ -1,10 +1,10 @@
-# make report [PRESET=quick|standard|smoke|full]   make test   make lab   make lint   make mutate   make lock
+# make report [PRESET=quick|standard|smoke|full]   make test   make lab   make lint   make mutate   make docs   make lock
 PRESET ?= quick
 PYTHON ?= python3.11
 PYTEST ?=
 BIN := .venv/bin
 
-.PHONY: report test lab lint mutate lock
+.PHONY: report test lab lint mutate docs lock
 
 report: .venv/ready
 	$(BIN)/edgebook run params/$(PRESET).yaml
@@ -36,6 +36,10 @@ mutate: .venv/ready
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m pip check
 	touch $@
+
+# docs/_build/html/index.html, without the network; a broken link ends it
+docs: .venv/ready
+	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
 
 # after a change of pyproject.toml: one resolution for Python 3.11 to 3.13 on every platform, which keeps the versions of
 # the present lock where it can (make lock UPGRADE=--upgrade renews all). The CUDA packages are left out: a PyTorch build

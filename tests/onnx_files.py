@@ -12,13 +12,13 @@ SHAPE, CLASSES = (2, 4, 4), 3
 WEIGHT = np.random.default_rng(0).standard_normal((32, CLASSES)).astype(np.float32)
 
 
-def save(path: Path, nodes, shape, kind=TensorProto.FLOAT, weights=(), outputs=(1, CLASSES)) -> Path:
+def save(path: Path, nodes, shape, kind=TensorProto.FLOAT, weights=(), outputs=(1, CLASSES), output=TensorProto.FLOAT) -> Path:
     """An ONNX file of these nodes: input x, output y."""
     graph = helper.make_graph(
         nodes,
         "g",
         [helper.make_tensor_value_info("x", kind, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, outputs)],
+        [helper.make_tensor_value_info("y", output, None if output != TensorProto.FLOAT else outputs)],
         [numpy_helper.from_array(array, name) for name, array in weights],
     )
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("nowhere", 1)]

@@ -1,4 +1,4 @@
-"""The two exceptions with a meaning of their own, and any exception as one line for people."""
+"""The exceptions with a meaning of their own, and any exception as one line for people."""
 
 from __future__ import annotations
 
@@ -16,11 +16,21 @@ class Unsupported(RuntimeError):
     """A target cannot run this model; the message names the operator or the format. Becomes a row `unsupported`.
 
     code: the kind of reason, one of `vocabulary.UNSUPPORTED`; it goes into the row's `extra`, the message is for people.
+    operator: the one that is lacking, as the file or PyTorch calls it (`SOFTPLUS`, `aten.erfc`), where that is known.
     """
 
-    def __init__(self, message: str, *, code: str = "other"):
+    def __init__(self, message: str, *, code: str = "other", operator: str | None = None):
         super().__init__(message)
         self.code = code
+        self.operator = operator
+
+
+class Stopped(BaseException):
+    """Raised where a run ends because of a signal; what catches everything that user code raises lets it pass."""
+
+    def __init__(self, number: int):
+        super().__init__(number)
+        self.number = number
 
 
 def one_line(error: BaseException) -> str:

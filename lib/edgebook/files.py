@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from edgebook.errors import BadInput
 
 DRAFT = ".draft"  # ending of files that are being written; they are locked while their writer lives
+SCRATCH = f"edgebook-{os.getuid()}-"  # folders for a while: of sockets, of a compiler's files
 SETTLE_S = 2.0  # age below which nothing counts as abandoned: its maker may not have locked it yet
 
 
@@ -68,6 +71,29 @@ def read_sealed(path: Path, kind: bytes) -> bytes:
     return content
 
 
+def write_sealed_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a mapping as JSON for people, with a checksum that `read_sealed_json` compares, under `sha256`."""
+    write_text(path, json.dumps({**content, "sha256": _digest(content)}, indent=1))
+
+
+def read_sealed_json(path: Path) -> dict[str, Any]:
+    """The mapping of such a file. Raises ValueError, with the file and the reason, unless it is whole."""
+    try:
+        content = json.loads(path.read_bytes())
+        digest = content.pop("sha256")
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError, AttributeError, LookupError, TypeError):
+        raise ValueError(f"{path}: is damaged, or of another version") from None
+    if not isinstance(content, dict) or _digest(content) != digest:
+        raise ValueError(f"{path}: is damaged: its checksum differs")
+    return content
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def _flush_folder(folder: Path) -> None:
     """Make the names in a folder durable; some file systems do not need or know it."""
     with suppress(OSError):
@@ -96,6 +122,20 @@ def check_writable(folder: Path) -> None:
 
 def _unwritable(path: Path, error: OSError) -> Unwritable:
     return Unwritable(f"{path}: cannot be written: {error.strerror}")
+
+
+def check_own(folder: Path, marks: Sequence[str], names: Sequence[str] = ()) -> None:
+    """Raises BadInput for a folder with files of others: one that is neither absent nor empty, has none of the `marks` (paths or
+    patterns in it), and holds something else than `names`.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder}: is a file; allowed: a folder")
+    inside = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if inside - set(names) and not any(path for mark in marks for path in folder.glob(mark)):
+        shown = min(inside - set(names))
+        raise BadInput(
+            f"{folder}: has other files ({shown}); allowed: a new or empty folder, or one that was written here before"
+        )
 
 
 @contextmanager
@@ -140,6 +180,13 @@ def temporary_folder(parent: Path, prefix: str) -> Iterator[Path]:
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A new folder for files that are needed until the end of the block; `edgebook run` removes those of killed processes."""
+    with temporary_folder(Path(tempfile.gettempdir()), SCRATCH) as folder:
+        yield folder
 
 
 def remove_abandoned(parent: Path, pattern: str) -> list[Path]:

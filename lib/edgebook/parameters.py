@@ -6,17 +6,19 @@ import ast
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field
 
 from edgebook.errors import BadInput
 from edgebook.naming import is_package, is_path
 from edgebook.parameter_types import (
     BASELINE_RECIPE,
     RECIPE,
+    SEARCH_SPACE,
     Algorithm,
     Bits,
     Count,
@@ -28,12 +30,11 @@ from edgebook.parameter_types import (
     Ratio,
     RunName,
     Share,
+    check_type,
     several,
 )
 from edgebook.paths import NOTEBOOKS
 from edgebook.registry import resolve
-
-UNION_TAGS = ("float", "constrained-float", "none")  # what pydantic puts into an error's place for `number or null`
 
 
 @dataclass(frozen=True)
@@ -69,17 +70,22 @@ PARAMS: dict[str, Param] = {
     "model": Param(str, "architecture, or path/to/file.py:name, package.module:name, net.pt2", choices=MODELS, takes_path=True),
     "model_shape": Param(dict[str, Any], "arguments of the model's builder"),
     "seed": Param(Natural, "seed of training and of every random choice"),
+    "corruptions": Param(Names, "what happens to test items", choices="edgebook.experiment.robustness:CHOICES"),
+    "n_corrupted": Param(Count, "test items that are corrupted", "items"),
+    "tolerance": Param(Positive, "largest difference between a formula and PyTorch's result"),
     "grid_values": Param(dict[str, Any], "what a preset's grid has set for this execution; part of its name"),
     "device": Param(Literal["auto", "cpu", "cuda", "mps"], "where training runs"),
     "train_threads": Param(Count, "threads of training", "cores"),
     "threads": Param(Count, "threads of the runtimes", "cores"),
     "runtimes": Param(Names, "runtimes that files are made for", choices=RUNTIMES),
+    "cores": Param(Names, "microcontroller cores that C files are counted on", choices="edgebook.boards.emulated:CORES"),
     "batch_sizes": Param(list[Count], "items per call, one file for each size; the first is compared with", "items"),
     "measure_s": Param(NotNegative, "time spent timing a file; 0: files are scored, not timed", "s"),
     "baseline_recipe": Param(BASELINE_RECIPE, "how the baseline is trained"),
     "finetune_recipe": Param(RECIPE, "fine-tuning after compression; other fields as the baseline's"),
     "distill_recipe": Param(RECIPE, "the student's training, distilled and alone; other fields as the baseline's"),
     "teacher_recipe": Param(RECIPE, "how the larger teacher is trained; other fields as the baseline's"),
+    "proxy_recipe": Param(RECIPE, "the short training that a search judges by; other fields as the baseline's"),
     "qat_recipe": Param(RECIPE, "training with rounding in the loop; other fields as the baseline's"),
     "importances": Param(Names, "how channels are ranked for removal", choices="edgebook.compress.prune:IMPORTANCES"),
     "pruning_ratios": Param(list[Ratio], "share of every layer's channels to remove"),
@@ -148,11 +154,31 @@ PARAMS: dict[str, Param] = {
     "hint_weight": Param(NotNegative, "weight of the difference of projected features"),
     "attention_weight": Param(NotNegative, "weight of the difference of attention maps"),
     "label_smoothing": Param(Ratio, "probability spread over all classes, in the control with smoothed labels"),
+    "search_space": Param(SEARCH_SPACE, "values that the genes of a searched net may have"),
+    "search_methods": Param(Names, "methods that search, beside random search", choices="edgebook.search:METHODS"),
+    "search_seeds": Param(several(Natural), "seeds of each method; two or more give intervals"),
+    "n_evaluations": Param(Count, "nets that each method evaluates", "nets"),
+    "search_cost": Param(str, "what is kept low beside a high score", choices="edgebook.search:COSTS"),
+    "search_limit": Param(Positive, "the most that a searched net may cost, in the unit of its cost"),
+    "table_nets": Param(Natural, "nets that are timed for the table of layer times; 0: no table", "nets"),
+    "proxy_items": Param(Count, "training items of the short training that a search judges by", "items"),
+    "n_audit": Param(Annotated[int, Field(ge=5)], "searched nets that are trained in full", "nets"),
+    "board": Param(str, "board of devices.yaml that a file is looked for"),
+    "flash_bytes": Param(Positive | None, "flash that the file may take; null: all that the board has", "bytes"),
+    "ram_bytes": Param(Positive | None, "working memory that the file may take; null: all that the board has", "bytes"),
+    "minutes": Param(Positive, "time that autotune searches, all runs together", "minutes"),
+    "n_trials": Param(Natural, "chains of compression that autotune tries at most; 0: no limit"),
     "codebook_bits": Param(several(Bits), "bits of each weight's index", "bits"),
     "codebook_levels": Param(Names, "which values the weights may take", choices="edgebook.compress.quantize:LEVELS"),
     "average_bits": Param(several(Bits), "bits per weight of the uniform network, whose size is the budget", "bits"),
     "bit_options": Param(several(Bits), "bits that a layer may have", "bits"),
     "n_sensitivity": Param(Count, "validation items that sensitivity is measured on", "items"),
+    "shift": Param(str, "how the data have shifted since training", choices="edgebook.tasks.shifts:SHIFTS"),
+    "shift_strength": Param(Positive, "standard deviations of noise, right angles of a rotation, or a sensor's loss of gain"),
+    "trainers": Param(Names, "runtimes that train the last layer", choices="edgebook.runtimes.train_step:TRAINERS"),
+    "n_labelled": Param(Count, "labelled items of the shifted data that are learned", "items"),
+    "adapt_steps": Param(Count, "steps of SGD on the last layer, one item each", "steps"),
+    "adapt_rate": Param(Positive, "step size of SGD on the last layer"),
     "n_finalists": Param(Natural, "networks of this run, the best on validation, that are exported beside the baseline"),
     "latency_budget_ms": Param(NotNegative, "longest time per item; 0: no limit", "ms"),
     "max_loss": Param(NotNegative | None, "validation score that may be lost to the baseline; null: the metric's margin"),
@@ -180,36 +206,10 @@ def check(values: Mapping[str, Any], *, where: str) -> None:
     """
     for name, value in values.items():
         if name not in PARAMS:
-            raise BadInput(f"{where}: {name} is not a parameter; known: {', '.join(sorted(PARAMS))}")
+            known = ", ".join(get_close_matches(name, PARAMS)) or "those that `edgebook params` lists"
+            raise BadInput(f"{where}: {name:.80} is not a parameter; known: {known}")
         check_type(name, PARAMS[name].type, value, where)
         _check_choices(name, value, where)
-
-
-def check_type(name: str, type_: Any, value: Any, where: str) -> None:
-    """Refuse a value of a wrong type or range, or an unknown field, by BadInput. type_: as in `Param`."""
-    if isinstance(type_, dict):
-        if not isinstance(value, dict):
-            raise BadInput(f"{where}: {name} = {value!r}: a mapping is needed; fields: {', '.join(type_)}")
-        if unknown := [str(field) for field in value if field not in type_]:
-            raise BadInput(f"{where}: {name}: {', '.join(unknown)} is not a field of it; allowed: {', '.join(type_)}")
-        for field, inner in value.items():
-            check_type(f"{name}.{field}", type_[field], inner, where)
-        return
-    try:
-        TypeAdapter(type_).validate_python(value, strict=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = "".join(f"[{part!r}]" for part in first["loc"] if part not in UNION_TAGS)
-        hint = "; YAML reads 1e-3 as text, write 0.001" if first["type"].endswith("_type") and _is_numeric(first["input"]) else ""
-        raise BadInput(f"{where}: {name}{place} = {first['input']!r}: {first['msg']}{hint}") from None
-
-
-def _is_numeric(value: Any) -> bool:
-    """Whether a text looks like a number."""
-    try:
-        return isinstance(value, str) and float(value) is not None
-    except ValueError:
-        return False
 
 
 def _check_choices(name: str, value: Any, where: str) -> None:

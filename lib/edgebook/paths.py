@@ -41,5 +41,10 @@ def measurements_dir(run_dir: Path, execution: str) -> Path:
     return run_dir / "measurements" / execution
 
 
+def stop_file(run_dir: Path) -> Path:
+    """The file that tells an execution of a run to end early with what it has; there after the first Ctrl-C."""
+    return run_dir / "stop"
+
+
 def _placed(variable: str, name: str) -> Path:
     return Path(os.environ.get(variable) or CHECKOUT / name).expanduser().absolute()

@@ -10,10 +10,11 @@ from typing import Any
 
 from edgebook.errors import BadInput
 from edgebook.files import write_text
+from edgebook.run_folder import rows_files
 from edgebook.vocabulary import ROLES, STATUSES
 
 Row = dict[str, Any]
-SCHEMA = 3
+SCHEMA = 4
 OBJECTS = ("asked", "extra", "versions", "machine")
 CASE = ("case", "task", "model")  # columns that rows share when they compare with each other; the last two are for people
 
@@ -55,11 +56,16 @@ COLUMNS: dict[str, str] = {
     # cost
     "n_params": "parameters of the PyTorch model",
     "macs": "multiply-accumulates of one item (1 MAC = 2 FLOPs)",
-    "size_bytes": "everything the file needs to run, on disk",
+    "size_bytes": "everything the file needs to run, on disk; of C source the bytes of its constants",
     "size_zip_bytes": "the same, deflated",
     "size_packed_bytes": "weights bit-packed, storage only",
+    "weight_bits": "bits per weight as the file stores them, mean",
     "arena_bytes": "working memory by the runtime's own plan",
     "rss_bytes": "peak memory of the process, less an empty one",
+    "flash_bytes": "code and constants on a microcontroller's core",
+    "ram_bytes": "working memory there; the caller holds input and output",
+    "stack_bytes": "deepest stack of one call there",
+    "instructions": "per call there, mean over fixed items; neither cycles nor time",
     "latency_ms_p50": "median of one call, one batch",
     "latency_ms_p90": "90th percentile",
     "latency_lo": "lower end of the median's 95 % bootstrap interval, ms",
@@ -78,7 +84,8 @@ COLUMNS: dict[str, str] = {
     "session": "measuring session: latencies compare inside one only",
     "runtime": "onnx, litert, torch, ...",
     "precision": "number format of the file: fp32, fp16, int8-dynamic, int8-static, ...",
-    "device": "where it ran: host, or the accelerator that the file is compiled for",
+    "device": "where it ran: host, or the accelerator or core that the file is compiled for",
+    "core": "the microcontroller's core that flash, RAM, stack and instructions were counted on, by emulation",
     "threads": "runtime threads",
     "batch_size": "items a call",
     "n_repeats": "timed calls",
@@ -97,13 +104,14 @@ COLUMNS: dict[str, str] = {
 TEXTS = (
     *("run", "notebook", "execution", "row_id", "point_id", "parent_id", "baseline_id", "task", "model", "case", "role"),
     *("family", "method", "label", "metric", "verdict", "speed_verdict", "artifact", "sha256", "checkpoint", "samples"),
-    *("session", "runtime", "precision", "device", "commit", "started_at", "status", "error"),
+    *("session", "runtime", "precision", "device", "core", "commit", "started_at", "status", "error"),
 )
 NUMBERS = COLUMNS.keys() - {*TEXTS, *OBJECTS}
 EXTRA_NUMBERS = (
     *("val_delta", "val_delta_lo", "val_delta_hi", "n_val", "n_test_split", "macro_f1", "worst_class_accuracy", "mcnemar_p"),
     *("calibration_error", "portability", "int8_nodes", "int8_time", "n_nodes", "n_quantize", "disturbed"),
-    *("clipped_inputs", "kernel_error"),
+    *("clipped_inputs", "kernel_error", "unevenness"),
+    *(f"{rate}_per_hour{end}" for rate in ("false_alarms", "misses") for end in ("", "_lo", "_hi")),
 )
 EXTRA_LISTS = ("flags", "class_accuracy", "slowest_layers")
 EXTRA = {
@@ -160,8 +168,8 @@ def read(path: Path) -> tuple[list[Row], list[str]]:
 
     A line that is no whole row is left out and becomes a problem, "file:line: reason". Raises BadInput without any file.
     """
-    path, problems = Path(path), list[str]()
-    files = _files_of_run(path, problems) if path.is_dir() else [path]
+    path = Path(path)
+    files, problems = rows_files(path) if path.is_dir() else ([path], list[str]())
     if not files or not all(file.is_file() for file in files):
         raise BadInput(f"{path}: no rows here; `edgebook run params/quick.yaml` makes some")
     rows: dict[str, Row] = {}
@@ -203,30 +211,6 @@ def _allowed(name: str, value: Any) -> bool:
     if name in NUMBERS:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     return isinstance(value, str) and (name != "role" or value in ROLES)
-
-
-def executions_of(folder: Path) -> set[str] | None:
-    """The executions that the preset of a run names, from its run.json; None where there is no such record.
-
-    Raises ValueError for a record that cannot be read.
-    """
-    record = Path(folder) / "run.json"
-    if not record.is_file():
-        return None
-    content = json.loads(record.read_bytes())
-    if not isinstance(content, dict) or not isinstance(content.get("executions"), list):
-        raise ValueError("a list `executions` is needed")
-    return set(map(str, content["executions"]))
-
-
-def _files_of_run(folder: Path, problems: list[str]) -> list[Path]:
-    files = sorted((folder / "rows").glob("*.jsonl"))
-    try:
-        names = executions_of(folder)
-        return files if names is None else [file for file in files if file.stem in names]
-    except ValueError as error:
-        problems.append(f"run.json: {_reason(error)}; all executions are shown")
-        return files
 
 
 def _finite(text: str) -> float:

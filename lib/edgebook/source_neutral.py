@@ -17,6 +17,7 @@ NEUTRAL = frozenset(
         "edgebook.registry",
         "edgebook.report",
         "edgebook.rows",  # its SCHEMA is part of an execution's key
+        "edgebook.run_folder",
         "edgebook.runner",
         "edgebook.source_key",
         "edgebook.source_tree",

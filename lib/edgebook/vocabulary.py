@@ -134,5 +134,6 @@ UNSUPPORTED = {
     "library": "a library is not installed here",
     "fidelity": "the file would not compute what its network computes",
     "memory": "the target has too little memory",
+    "time": "its export takes too long",
     "other": "another reason, in the error",
 }

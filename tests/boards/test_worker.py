@@ -50,7 +50,8 @@ def ends_within(pid: int, seconds: float) -> bool:
 
 def test_answers_come_in_order(linear, tmp_path):
     worker = Worker(linear, threads=1, limit_s=60)
-    assert worker.ask() == {"input_shape": list(onnx_files.SHAPE), "batch": 1}
+    loaded = worker.ask()
+    assert (loaded["input_shape"], loaded["batch"], loaded["calls"], loaded["not_scored"]) == (list(onnx_files.SHAPE), 1, 1, None)
     x = np.random.default_rng(0).standard_normal((5, *onnx_files.SHAPE)).astype(np.float32)
     np.save(tmp_path / "x.npy", x)
     worker.ask(do="score", x=str(tmp_path / "x.npy"), y=str(tmp_path / "y.npy"))

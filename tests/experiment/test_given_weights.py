@@ -44,8 +44,8 @@ def test_the_baseline_starts_from_the_weights_and_may_be_them(published):
 
 
 def test_frozen_parts_are_those_of_fine_tuning_too_but_not_of_a_student(published):
-    frozen = {"epochs": 1, "weights": str(published), "frozen": ["net.0"]}
-    assert opened(baseline_recipe=frozen).recipe("finetune").frozen == ("net.0",)
+    frozen = {"epochs": 1, "weights": str(published), "frozen": ["layers.0"]}
+    assert opened(baseline_recipe=frozen).recipe("finetune").frozen == ("layers.0",)
     assert opened(baseline_recipe=frozen, finetune_recipe={"epochs": 1, "frozen": []}).recipe("finetune").frozen == ()
     assert opened("40_distill", baseline_recipe=frozen, student="mlp").recipe("distill").frozen == ()
 
@@ -61,7 +61,7 @@ def test_weights_make_another_execution(published):
     [
         ({"epochs": 0}, "epochs = 0 without weights"),
         ({"epochs": 1, "weights": "absent.pth"}, "absent.pth: cannot be read"),
-        ({"epochs": 1, "weights": "PUBLISHED"}, r"net.0.weight has the shape \(8, 64\); allowed: \(9, 64\)"),
+        ({"epochs": 1, "weights": "PUBLISHED"}, r"layers.0.bias has the shape \(8,\); allowed: \(9,\)"),
     ],
 )
 def test_what_does_not_fit_is_said_before_anything_starts(recipe, says, published):

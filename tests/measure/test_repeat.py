@@ -100,4 +100,10 @@ def test_plain_kernels_that_are_not_there_or_die_cost_nothing_but_the_comparison
 
 def test_every_runtime_that_ships_names_its_random_operators():
     without = [name for name, record in base.RUNTIMES.items() if record.ships and not record.random_operators]
-    assert without == ["packed", "vela", "vela-u65", "vela-u85"]  # rebuilt by PyTorch; compiled from LiteRT's files
+    assert without == [
+        "packed",
+        "c",
+        "vela",
+        "vela-u65",
+        "vela-u85",
+    ]  # rebuilt by PyTorch; C of known layers; compiled from LiteRT files

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgebook.measure import scoring
-from edgebook.measure.scoring import is_transposed, most_items, subset
+from edgebook.measure.scoring import LAYOUTS, layout_of, most_items, subset
 from edgebook.measure.session import measure_files
 from edgebook.runtimes.base import Artifact
 from edgebook.runtimes.export import export
@@ -57,8 +57,25 @@ def test_a_slow_runtime_scores_that_subset(net, mnist1d, tmp_path, monkeypatch):
     assert np.array_equal(result.items["test"], subset(100, 20))
 
 
-def test_channels_last_is_told_from_a_misfit():
-    assert is_transposed((4, 5, 2), (2, 4, 5))
-    assert not is_transposed((2, 4, 5), (2, 4, 5))
-    with pytest.raises(ValueError, match=r"the file's input is \(2, 4\), the task's \(2, 4, 5\)"):
-        is_transposed((2, 4), (2, 4, 5))
+@pytest.mark.parametrize(
+    ("shape", "item", "layout"),
+    [
+        ((2, 4, 5), (2, 4, 5), "as given"),
+        ((4, 5, 2), (2, 4, 5), "channels last"),
+        ((4, 5), (1, 4, 5), "no channel"),
+        ((20,), (1, 4, 5), "flat"),
+        ((40,), (1, 40), "no channel"),
+        ((7,), (7,), "as given"),
+        ((40,), (2, 4, 5), None),  # of two channels the order would be a guess
+        ((2, 4), (2, 4, 5), None),
+        ((4, 5), (2, 4, 5), None),
+    ],
+)
+def test_how_items_reach_a_file_follows_from_the_shapes(shape, item, layout):
+    assert layout_of(shape, item) == layout
+    if layout:
+        x = np.arange(3 * np.prod(item)).reshape(3, *item)
+        assert LAYOUTS[layout].of(x).shape == (3, *shape)
+        assert np.array_equal(
+            LAYOUTS[layout].of(x)[1].ravel(), x[1].ravel() if layout != "channels last" else x[1].transpose(1, 2, 0).ravel()
+        )

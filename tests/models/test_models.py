@@ -14,7 +14,7 @@ from edgebook.models import MODELS, build_model, rebuild
 IMAGES = ((1, 28, 28), (1, 8, 8), (3, 32, 32))
 SEQUENCES = ((1, 40), (3, 20))
 ON_IMAGES = ("ds_cnn", "edge_cnn", "lightweight_cnn", "mobilenet_v2", "resnet8", "squeezenet")
-ON_BOTH = ("gru", "lstm", "mlp")
+ON_BOTH = ("gru", "lstm", "mlp", "searched")
 ONE_OUTPUT_PER_CLASS = (
     [(name, shape) for name in ON_IMAGES for shape in IMAGES]
     + [(name, shape) for name in ON_BOTH for shape in IMAGES + SEQUENCES]

@@ -108,7 +108,7 @@ def test_a_file_that_the_user_did_not_allow_never_runs(tmp_path):
 @pytest.mark.parametrize("wrapper", ["os:system", "edgebook.models.batch_norm:fold", "fold"])
 def test_a_spec_names_wrappers_of_the_table_only(wrapper):
     spec = {"model": "mlp", "input_shape": [4], "n_outputs": 2, "shape": {}, "wrappers": [{"name": wrapper}]}
-    with pytest.raises(BadInput, match=r"wrapper .* is unknown; known: fake_quantized, folded, streaming"):
+    with pytest.raises(BadInput, match=r"wrapper .* is unknown; known: fake_quantized, folded, plain, streaming"):
         rebuild(spec)
 
 

@@ -158,9 +158,6 @@ def test_names_of_networks(name, package, path, label):
     assert (absolute(name) == name) == (package or not path)
 
 
-EXPORTED = [("resnet8", (1, 8, 8)), ("ds_cnn", (1, 28, 28)), ("unet", (1, 8, 8)), ("conv1d", (1, 40)), ("gru", (1, 40))]
-
-
 def export(model, input_shape, path, *, batch=True):
     """A .pt2 file of a network, with any batch size or a fixed one."""
     shapes = ({0: torch.export.Dim("batch", min=1, max=4096)},) if batch else None
@@ -173,7 +170,7 @@ def export(model, input_shape, path, *, batch=True):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     ("name", "input_shape"),
-    [("resnet8", (1, 8, 8)), ("ds_cnn", (1, 28, 28)), ("unet", (1, 8, 8)), ("conv1d", (1, 40)), ("gru", (1, 40))],
+    [("resnet8", (1, 8, 8)), ("ds_cnn", (1, 16, 16)), ("unet", (1, 8, 8)), ("conv1d", (1, 40)), ("gru", (1, 8))],
 )
 def test_an_exported_program_computes_the_same_and_comes_back(name, input_shape, tmp_path):
     torch.manual_seed(0)
@@ -197,7 +194,7 @@ def test_a_program_exported_in_training_mode_has_both_modes(tmp_path):
     torch.testing.assert_close(infer(again, x), infer(net, x))
     again(x)  # training mode: statistics move, and dropout draws
     assert not torch.equal(again(x), again(x))
-    assert again.get_buffer("graph.1.running_mean").abs().sum() > 0
+    assert again.get_buffer("layers.1.running_mean").abs().sum() > 0
 
 
 def test_an_exported_program_trains_and_is_pruned(digits, tmp_path):

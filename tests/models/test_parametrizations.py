@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from edgebook.errors import Unsupported
 from edgebook.models import allow_network, build_model
 from edgebook.models.parametrizations import is_parametrized, plain, with_parametrizations
 from edgebook.tasks import load_task
@@ -49,6 +50,22 @@ def test_a_plain_copy_computes_the_same_and_the_original_stays(make):
     assert {name for name, _ in copied.named_parameters()} == {
         name for name, _ in layers(lambda m: m, lambda m: m).named_parameters()
     }
+
+
+class Drawn(nn.Module):
+    """A weight that is another one in every call."""
+
+    def forward(self, weight):
+        return weight + torch.randn_like(weight)
+
+
+def test_a_plain_copy_that_computes_something_else_is_refused():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(40, 10))
+    nn.utils.parametrize.register_parametrization(net[1], "weight", Drawn())
+    net.spec = {"model": "mlp", "input_shape": [1, 40], "wrappers": []}
+    with pytest.raises(Unsupported, match=r"^plain weights: the outputs change by up to ") as caught:
+        plain(net)
+    assert caught.value.code == "fidelity"
 
 
 NET = """

@@ -31,10 +31,17 @@ def test_there_are_commands():
         "status",
         "report",
         "pick",
+        "bundle",
+        "verify",
+        "autotune",
+        "profile",
         "measure",
         "clean",
         "params",
         "doctor",
+        "new",
+        "data",
+        "example",
     }
 
 
@@ -54,3 +61,13 @@ def test_files_that_it_names_exist():
     paths = re.findall(r"\]\(([\w./-]+)\)", TEXT) + re.findall(r"`?((?:benchmarks|docs|params)/[\w.]+\.\w+)", TEXT)
     assert paths
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_chinese_readme_has_commands_that_exist():
+    text = (ROOT / "README.zh.md").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    assert set(re.findall(r"\bmake (\w+)", text)) <= targets
+    commands = re.findall(r"^\.venv/bin/edgebook (.+?)(?: +#.*)?$", text, re.M)
+    assert len(commands) == 4
+    for name, *arguments in map(shlex.split, commands):
+        assert typer.main.get_command(app).commands[name].make_context(name, arguments) is not None

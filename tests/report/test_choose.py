@@ -177,6 +177,25 @@ def test_the_fastest_then_the_smallest_of_those_equally_fast():
     assert chosen([float_baseline(latency_ms_p50=None), version(latency=None), version("x", latency=None, **smaller)]) == "x"
 
 
+@pytest.mark.parametrize(
+    ("share_of_size", "share_of_latency", "ships"), [(0.95, 1, False), (0.8, 1, True), (1, 0.9, True), (1, 1, False)]
+)
+def test_a_version_that_is_neither_faster_nor_clearly_smaller_is_not_worth_it(share_of_size, share_of_latency, ships):
+    line = float_baseline()
+    figures = {"size": line["size_bytes"] * share_of_size, "latency": line["latency_ms_p50"] * share_of_latency}
+    assert (chosen([line, version(**figures)]) == "other") == ships
+
+
+def test_a_few_bytes_decide_nothing():
+    def chosen_of(size, **values):
+        larger = version("larger", latency=0.0200, size=size, val=0.9380, **values)
+        return chosen([float_baseline(), version("smaller", latency=0.0200, size=10_000, val=0.9370), larger])
+
+    assert chosen_of(10_204) == "larger"  # 2 % of its bytes more, and the better score on validation
+    assert chosen_of(10_205) == "smaller"
+    assert chosen_of(10_100, score=0.82) == "smaller"  # the test set refutes the other
+
+
 def test_an_estimate_ranks_where_nothing_is_measured():
     rows = [
         version(name, latency=None, size=size, runtime="vela", latency_ms_est=ms)

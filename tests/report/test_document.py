@@ -14,6 +14,7 @@ from edgebook.experiment.finalists import finalists
 from edgebook.report.aggregate import files, merge
 from edgebook.report.document import cases, read, to_csv
 from edgebook.rows import COLUMNS, OBJECTS, write_rows
+from edgebook.run_folder import write_run
 
 
 def test_one_case_per_model_and_setting_this_host_first():
@@ -71,7 +72,7 @@ def test_pages_and_problems_belong_to_the_document(tmp_path):
     document = read(tmp_path)
     assert (document.run, len(document.rows), len(document.problems)) == (tmp_path.name, 4, 1)
     assert document.executions == ["10_baseline", "10_baseline--mnist1d-conv1d--s0", "95_explore", "old"]
-    (tmp_path / "run.json").write_text('{"executions": ["10_baseline", "95_explore"]}')
+    write_run(tmp_path, "x", ["10_baseline", "95_explore"])
     assert "old" not in read(tmp_path).executions
 
 
@@ -85,6 +86,13 @@ def test_a_run_without_rows_is_bad_input(tmp_path):
     (tmp_path / "rows" / "a.jsonl").write_text("")
     with pytest.raises(BadInput, match="no rows to show"):
         read(tmp_path)
+
+
+def test_a_run_whose_notebooks_only_explain_has_pages_and_no_cases(tmp_path):
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "00_primer.html").write_text("")
+    document = read(tmp_path)
+    assert (document.executions, document.rows, document.cases) == (["00_primer"], [], [])
 
 
 def alike(case, shift, **shape):

@@ -172,3 +172,19 @@ def test_families_and_runtimes_look_as_the_vocabulary_says():
     assert theme.marker("unheard of") == "o"
     assert len(set(theme.colours(list("abcdefgh")).values())) == 8
     assert FAMILIES["baseline"].colour not in theme.colours(list("abcdefgh")).values()
+
+
+def test_lines_are_steps_for_each_method_and_seed():
+    points = [
+        {"method": method, "seed": seed, "evaluations": n, "seconds": 2.0 * n, "hypervolume": n / 4}
+        for method in ("random", "nsga2")
+        for seed in (0, 1)
+        for n in (1, 2, 3)
+    ]
+    figure = plots.lines(points, ["evaluations", "seconds"], "hypervolume", "method", title="Hypervolume")
+    assert [axes.get_xlabel() for axes in figure.axes] == ["evaluations", "seconds"]
+    assert [len(axes.lines) for axes in figure.axes] == [4, 4]
+    assert figure.axes[0].lines[0].get_ydata().tolist() == [0.25, 0.5, 0.75]
+    assert len(plots.lines(points, "seconds", "hypervolume", "method", title="Hypervolume").axes) == 1
+    with pytest.raises(BadInput, match="no points"):
+        plots.lines([], "seconds", "hypervolume", "method", title="Hypervolume")

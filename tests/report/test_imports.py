@@ -12,7 +12,7 @@ import pytest
 from edgebook import report
 
 FOLDER = Path(report.__file__).parent
-ALLOWED = {"rows", "vocabulary", "paths", "errors", "files", "registry", "devices", "naming", "metrics", "report"}
+ALLOWED = {"rows", "vocabulary", "paths", "errors", "files", "registry", "devices", "naming", "run_folder", "metrics", "report"}
 HEAVY = ("torch", "scipy", "pandas", "matplotlib", "seaborn", "jinja2", "nbconvert", "IPython", "psutil")
 
 

@@ -17,9 +17,10 @@ from edgebook.report import plots, theme
 from edgebook.report.document import read
 from edgebook.report.pages.about import machines, one_line
 from edgebook.report.pages.index import index
-from edgebook.report.pages.notebook_page import page
+from edgebook.report.pages.notebook_page import mathml, page
 from edgebook.report.tables import show
 from edgebook.rows import new_row, read_rows, write_rows
+from edgebook.run_folder import write_run
 
 SKELETON = Path(__file__).parent / "index_skeleton.txt"
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -99,14 +100,14 @@ def test_broken_lines_are_listed_and_the_rest_is_shown(run):
     file = next((run / "rows").glob("10_baseline--mnist1d-conv1d*.jsonl"))
     file.write_text(file.read_text() + "<script>\n" * 30)
     text = index(run).read_text(encoding="utf-8")
-    assert "30 lines of the records could not be read" in text
+    assert "30 problems with the records" in text
     assert "and 10 more" in text
     assert f"{file.name}:6: " in text
     assert len(read_rows(run / "rows.jsonl")) == len(example_rows())
 
 
 def test_executions_that_the_preset_no_longer_names_are_left_out(run):
-    (run / "run.json").write_text('{"preset": "x", "executions": ["10_baseline--mnist1d-conv1d--s0"]}')
+    write_run(run, "x", ["10_baseline--mnist1d-conv1d--s0"])
     text = index(run).read_text(encoding="utf-8")
     assert "20_prune_sweep" not in text
     assert "1 failed" not in text
@@ -202,6 +203,13 @@ def test_page_says_who_measured(text):
     assert "Measured on: cores 2, cpu Intel Xeon" in footer
     assert all(f"{name} {version}" in footer for name, version in VERSIONS.items())
     assert "Workbook at commit: 0123456789abcdef" in footer
+
+
+def test_formulas_become_mathml_and_code_and_prices_stay():
+    text = "The share $1/d + 1/k^2$ of $\\alpha$ costs 5$ and 6$; `$x$`.\n```\n$y$\n```"
+    shown = mathml(text)
+    assert shown.count("<math") == 2
+    assert "costs 5$ and 6$; `$x$`.\n```\n$y$\n```" in shown
 
 
 def test_page_without_rows_or_notebook(tmp_path):

@@ -58,6 +58,10 @@ def point(**params):
         ({"points": point(seed=7)}, ": points[0]: seed is set by shared.seed or seeds"),
         ({"points": point(run="x")}, ": points[0]: params: run is set by --name"),
         ({"points": point(max_loss=0.1)}, ": points[0]: params: max_loss is a parameter of no notebook that runs there"),
+        (
+            {"points": [POINT | {"only": []}], "notebooks": {"20_sweep": {"threads": 2}}},
+            ": notebooks: 20_sweep: threads is a parameter of no notebook that runs there",
+        ),
         ({"points": point(threads="2")}, ": points[0]: params: threads = '2': Input should be a valid integer"),
         ({"points": [POINT | {"task": "none"}]}, ": 20_sweep: task = 'none' is unknown; allowed: "),
         ({"points": [POINT | {"model": "no/such.py:net"}]}, "no/such.py:net': no such file"),
@@ -100,6 +104,12 @@ def test_a_bad_override_is_refused(override, said, preset):
         plan(read_preset(preset(), [override]), "mine")
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_an_override_of_a_notebook_that_runs_nowhere_is_refused(preset):
+    path = preset(points=[POINT | {"skip": ["20_sweep"]}])
+    with pytest.raises(BadInput, match=r"--set 20_sweep: threads is a parameter of no notebook that runs there"):
+        plan(read_preset(path, ["20_sweep.threads=2"]), "mine")
 
 
 @pytest.mark.parametrize("name", ["..", ".", "a/b", "", "-x", "a b"])

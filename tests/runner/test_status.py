@@ -1,6 +1,5 @@
 """What is said of runs: from their records, from those that go on, and after a stop."""
 
-import json
 import os
 import time
 
@@ -9,6 +8,7 @@ from typer.testing import CliRunner
 
 from edgebook import files
 from edgebook.cli import app
+from edgebook.run_folder import write_run
 from edgebook.runner.progress import Progress
 from edgebook.runner.record import Record, write_record
 from edgebook.runner.status import run_status
@@ -21,7 +21,7 @@ def folder(tmp_path, monkeypatch):
     """A run of four executions: one went well, one failed."""
     monkeypatch.setenv("EDGEBOOK_REPORTS", str(tmp_path))
     folder = tmp_path / "mine"
-    files.write_text(folder / "run.json", json.dumps({"executions": NAMES}))
+    write_run(folder, "mine.yaml", NAMES)
     write_record(folder, "20_done", Record("key", "ok", seconds=100.0))
     write_record(folder, "30_failed", Record("key", "failed", "time", "it took longer than 5 s", 5.0))
     return folder

@@ -197,8 +197,10 @@ def test_an_unknown_runtime_or_extension_is_bad_input(net, mnist1d, tmp_path):
         export(net, mnist1d, tmp_path / "x", runtime="tensorrt")
     with pytest.raises(BadInput, match=r"extension '.h5' is unknown; allowed: .*\.onnx, .*\.tflite"):
         runtime_of(tmp_path / "x.h5")
-    owners = {record.extension: runtime_of(tmp_path / f"x{record.extension}") for record in RUNTIMES.values() if record.ships}
-    assert owners[".tflite"] == "litert"
+    with pytest.raises(BadInput, match=r"extension '\.c' is unknown"):  # it would be compiled and run
+        runtime_of(tmp_path / "x.c")
+    owners = [record for record in RUNTIMES.values() if record.owns_extension]
+    assert all(runtime_of(tmp_path / f"x{record.extension}") == record.name for record in owners)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -88,6 +88,40 @@ def test_where_folding_would_change_the_outputs_it_is_undone_and_said(net, says,
     assert any(isinstance(module, nn.BatchNorm1d) for module in made.modules())
 
 
+class Branches(nn.Module):
+    """Its answer takes one of two ways, by the item."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(40, 10)
+
+    def forward(self, x):
+        return self.head(x.flatten(1)) if x.sum() > 0 else self.head(-x.flatten(1))
+
+
+class Packed(nn.Module):
+    """Zeros at the end are no part of a sequence, as recurrent networks are often written."""
+
+    def __init__(self):
+        super().__init__()
+        self.gru, self.head = nn.GRU(1, 4, batch_first=True), nn.Linear(4, 10)
+
+    def forward(self, x):
+        lengths = (x != 0).sum((1, 2)).clamp(min=1).cpu()
+        steps = nn.utils.rnn.pack_padded_sequence(x.transpose(1, 2), lengths, batch_first=True, enforce_sorted=False)
+        return self.head(self.gru(steps)[1][-1])
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "litert"])
+@pytest.mark.parametrize("net", [Branches(), Packed()], ids=["branch", "size"])
+def test_a_network_whose_forward_depends_on_the_item_is_refused_in_plain_words(net, runtime, mnist1d, tmp_path):
+    net.spec = {"model": "mlp", "input_shape": [1, 40], "n_outputs": 10, "shape": {}, "wrappers": []}
+    with pytest.raises(Unsupported, match=f"^{runtime}: a size or a branch in the forward depends on the item") as caught:
+        export(net, mnist1d, tmp_path / "x", runtime=runtime)
+    assert caught.value.code == "structure"
+    assert "\n" not in str(caught.value)
+
+
 class Random(nn.Module):
     """Draws random numbers in evaluation too."""
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tflite_files
 import torch
 
+from edgebook.errors import Unsupported
 from edgebook.models import build_model
 from edgebook.runtimes.base import Quant
 from edgebook.runtimes.integers import to_real, to_stored
 from edgebook.runtimes.litert import flatbuffer
-from edgebook.runtimes.litert.export import convert, quantize
+from edgebook.runtimes.litert.export import convert, finish, quantize
 from edgebook.runtimes.litert.load import load
 
 
@@ -69,3 +71,19 @@ def test_a_tensors_own_scales_are_used():
     np.testing.assert_allclose(to_real(to_stored(x[:3], detail), detail), x[:3], atol=0.05)
     plain = {"quantization": (0.0, 0), "dtype": np.float32}
     assert to_real(to_stored(x, plain), plain) == pytest.approx(x)
+
+
+def test_an_integer_file_that_xnnpack_refuses_is_unsupported_with_its_operator(tmp_path):
+    """A layer whose outputs hardly differ, as behind a dead ReLU, gets a scale that no integer arithmetic has."""
+    weight = np.ones((4, 8), np.int8)
+    tensors = [
+        tflite_files.activation((1, 8), 0.1, 0),
+        tflite_files.constant(weight, [0.02]),
+        tflite_files.constant(np.zeros(4, np.int32), [0.002]),
+        tflite_files.activation((1, 4), 1e-7, 0),
+    ]
+    operators = [("FULLY_CONNECTED", tflite_files.options("FullyConnectedOptions"), [0, 1, 2], [3])]
+    (tmp_path / "whole.tflite").write_bytes(tflite_files.network(operators, [0], [3], tensors))
+    with pytest.raises(Unsupported, match=r"litert refuses it: FULLY_CONNECTED \(operator 0\) gives nearly the same") as caught:
+        finish(tmp_path / "whole.tflite", tmp_path / "slim.tflite", np.zeros((2, 8), np.float32))
+    assert caught.value.code == "operator"

@@ -29,7 +29,7 @@ def test_a_one_step_file_carries_its_state(mnist1d, tmp_path, predict):
     assert np.abs(predict(int8, x) - eager).mean() < 0.1 * eager.std()
     assert [state["name"] for state in one_step.description(int8.path)["states"]] == ["h0", "c0"]
     for settings, code, says in [
-        ({"runtime": "onnx"}, "structure", "litert, tflm, vela.* take steps"),
+        ({"runtime": "onnx"}, "structure", "litert, tflm, c, vela.* take steps"),
         ({"runtime": "litert", "quant": Quant(algorithm="mse")}, "algorithm", "minmax for one-step files"),
         ({"runtime": "litert", "batch_size": 2}, "batch", "2 items per call"),
     ]:

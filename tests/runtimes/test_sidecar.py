@@ -30,6 +30,8 @@ def test_integer_inputs_need_a_sidecar_and_follow_it(tmp_path):
         ("[1]", "an object is needed, not list"),
         ('{"preprocess": {"scale": "two"}}', "preprocess = .* allowed: scale and offset, numbers"),
         ('{"preprocess": 3}', "preprocess = 3; allowed"),
+        ('{"preprocess": {"scale": 0}}', "preprocess.scale = 0; allowed: any other number"),
+        ('{"preprocess": {"scale": 2}, "layers": []}', "preprocess would change how the file is fed, but layers is no key of a"),
     ],
 )
 def test_a_wrong_sidecar_is_one_line(text, says, tmp_path):
@@ -37,3 +39,10 @@ def test_a_wrong_sidecar_is_one_line(text, says, tmp_path):
     (tmp_path / "net.json").write_text(text)
     with pytest.raises(BadInput, match=says):
         sidecar.prepared(load(path), path)
+
+
+def test_a_json_of_somebody_else_changes_nothing(tmp_path):
+    path, x = onnx_files.linear(tmp_path / "net.onnx"), np.ones((3, *onnx_files.SHAPE), np.float32)
+    before = sidecar.prepared(load(path), path).predict(x)
+    (tmp_path / "net.json").write_text('{"scale": 3, "architecture": {"preprocess": {"scale": 2}}}')
+    assert np.array_equal(sidecar.prepared(load(path), path).predict(x), before)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from example_rows import baselines
 
-from edgebook import rows
+from edgebook import files, rows
 from edgebook.errors import BadInput
+from edgebook.run_folder import write_run
 
 COLUMNS = (Path(__file__).parent / "row_columns.txt").read_text().split()
 
@@ -83,13 +84,29 @@ def test_only_the_executions_of_the_preset_are_read(tmp_path):
     for name, row in zip("ab", baselines(), strict=False):
         rows.write_rows(tmp_path / "rows" / f"{name}.jsonl", [row])
     assert len(rows.read(tmp_path)[0]) == 2
-    (tmp_path / "run.json").write_text('{"preset": "quick", "executions": ["b"]}')
+    write_run(tmp_path, "quick", ["b"])
+    whole = (tmp_path / "run.json").read_text()
     assert rows.read(tmp_path) == (baselines()[1:2], [])
-    for broken in ("{", "[]", '{"executions": 5}'):
+    for broken in ("{", "[]", "3", "[" * 100_000, '{"executions": 5}', whole.replace('"b"', '"a"')):
         (tmp_path / "run.json").write_text(broken)
         shown, problems = rows.read(tmp_path)
         assert len(shown) == 2
         assert problems[0].startswith("run.json: ")
+
+
+def test_rows_that_are_not_as_they_were_left_are_named(tmp_path):
+    """A flipped bit in a digit leaves a line that can be read."""
+    file = tmp_path / "rows" / "a.jsonl"
+    rows.write_rows(file, baselines())
+    digest = {"files": {"rows/a.jsonl": files.sha256(file)}}
+    files.write_sealed_json(tmp_path / "state" / "a.json", digest)
+    assert rows.read(tmp_path) == (baselines(), [])
+    whole = file.read_bytes()
+    score = whole.index(b'"score": 0.') + len(b'"score": 0.')
+    file.write_bytes(whole[:score] + bytes([whole[score] ^ 1]) + whole[score + 1 :])
+    shown, problems = rows.read(tmp_path)
+    assert shown[0]["score"] != baselines()[0]["score"]
+    assert problems == ["a.jsonl: differs from what was measured; `edgebook run` measures it again"]
 
 
 def test_no_rows_is_bad_input(tmp_path):

@@ -1,11 +1,17 @@
 """The user's own arrays: split, cast, and refused in one line that names what is wrong."""
 
+import io
+import struct
+import zipfile
+
 import numpy as np
 import pytest
 import torch
 
 from edgebook.errors import BadInput
 from edgebook.tasks import load_task
+from edgebook.tasks.npz import LEVELS, TRANSPOSED
+from edgebook.tasks.scoring_only import load_for_scoring
 
 
 def arrays(**changes) -> dict[str, np.ndarray]:
@@ -69,6 +75,26 @@ def test_values_make_a_regression_and_masks_a_segmentation(tmp_path):
     task = load_task(save(tmp_path, x_train=x[:60], x_test=x[60:], y_train=masks[:60], y_test=masks[60:]))
     assert (task.kind_name, task.class_names) == ("segmentation", ("0", "7", "14"))
     np.testing.assert_array_equal(task.y_test.numpy(), masks[60:] // 7)
+
+
+def test_images_with_channels_last_and_raw_levels_are_recognised_and_said(tmp_path):
+    """(n, H, W, C) would be trained as H channels, levels 0..255 hardly at all. What is no image stays as it is."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (72, 10, 12, 3), np.uint8)
+    task = load_task(save(tmp_path, x_train=x[:60], x_test=x[60:]))
+    assert task.input_shape == (3, 10, 12)
+    assert task.notes == (TRANSPOSED, LEVELS)
+    assert task.preprocess["raw"] == "levels, 0..255"
+    torch.testing.assert_close(task.x_train.mean((0, 2, 3)), torch.zeros(3), atol=1e-4, rtol=0)
+    scale, offset = (torch.tensor(task.preprocess[name]).reshape(3, 1, 1) for name in ("scale", "offset"))
+    raw = torch.from_numpy(x[60:].astype(np.float32)).permute(0, 3, 1, 2)
+    torch.testing.assert_close(task.x_test, raw * scale + offset, atol=1e-4, rtol=1e-4)
+    as_given = load_for_scoring(str(tmp_path / "mine.npz"))  # files of others take what their makers fed them
+    torch.testing.assert_close(as_given.x_test, raw)
+    for shape in [(72, 3, 10, 12), (72, 9, 128, 1), (72, 2, 4, 4), (72, 6, 8)]:
+        x = rng.random(shape)
+        task = load_task(save(tmp_path, x_train=x[:60], x_test=x[60:]))
+        assert (task.input_shape, task.notes) == (shape[1:], ())
 
 
 def test_an_anomaly_task_learns_from_normal_items_only(tmp_path):
@@ -158,6 +184,43 @@ def flipped_bytes(path):
     path.write_bytes(bytes(content))
 
 
+def encrypted(path):
+    np.savez(path, **arrays())
+    content = bytearray(path.read_bytes())
+    for start, flag in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        place = content.find(start)
+        while place >= 0:
+            content[place + flag] |= 1
+            place = content.find(start, place + 1)
+    path.write_bytes(bytes(content))
+
+
+def of_a_trillion(path):
+    """A header that says 1e12 items."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "<f4", "fortran_order": False, "shape": (10**12, 2, 5)})
+    write_members(path, {"x_train.npy": buffer.getvalue()})
+
+
+def of_zeros_without_end(path):
+    """A member that says it has 2**50 bytes."""
+    write_members(path, {"x_train.npy": b"\x93NUMPY"})
+    content, size = path.read_bytes(), struct.pack("<I", 6)
+    place = content.find(b"PK\x01\x02") + 24
+    assert content[place : place + 4] == size
+    path.write_bytes(content[:place] + struct.pack("<I", 2**32 - 2) + content[place + 4 :])
+
+
+def foreign_members(path):
+    write_members(path, {"x_train.txt": b"1 2 3", "x_test": b"", "y_train/": b"", "../y_test.npy": b"x"})
+
+
+def write_members(path, members):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
 def a_single_array(path):
     with path.open("wb") as file:
         np.save(file, np.zeros(3))
@@ -165,11 +228,20 @@ def a_single_array(path):
 
 @pytest.mark.parametrize(
     "write",
-    [pickled, truncated, flipped_bytes, a_single_array, lambda path: path.write_bytes(b""), lambda path: None],
-    ids=["pickled", "truncated", "flipped_bytes", "a_single_array", "empty", "absent"],
+    [pickled, truncated, flipped_bytes, encrypted, of_a_trillion, of_zeros_without_end, foreign_members, a_single_array],
 )
 def test_unreadable_npz_is_one_line_that_names_the_file(tmp_path, write):
     write(tmp_path / "bad.npz")
+    refused(tmp_path)
+
+
+def test_an_empty_or_absent_npz_is_one_line_too(tmp_path):
+    refused(tmp_path)
+    (tmp_path / "bad.npz").touch()
+    refused(tmp_path)
+
+
+def refused(tmp_path):
     with pytest.raises(BadInput) as caught:
         load_task(str(tmp_path / "bad.npz"))
     message = str(caught.value)

@@ -26,3 +26,16 @@ def test_a_chain_is_its_techniques_in_order(net, mnist1d):
 
 def test_without_steps_it_is_the_network_itself(net, mnist1d):
     assert chain(net, mnist1d, []) is net
+
+
+def test_the_order_of_the_cells_of_a_matrix_changes_no_cell(net, mnist1d, tmp_path, monkeypatch):
+    cells = {
+        "plain": [(finetune, {"recipe": RECIPE})],
+        "pruned": [(prune, {**SMALLER, "importance": "random"}), (finetune, {"recipe": RECIPE})],
+    }
+    outputs = {}
+    for order in (("plain", "pruned"), ("pruned", "plain")):
+        monkeypatch.setenv("EDGEBOOK_STORE", str(tmp_path / "-".join(order)))
+        outputs[order] = {name: infer(chain(net, mnist1d, cells[name]), mnist1d.x_val) for name in order}
+    first, second = outputs.values()
+    assert all(torch.equal(first[name], second[name]) for name in cells)

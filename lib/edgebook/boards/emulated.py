@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass, fields
 from importlib import resources
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from edgebook.errors import Unsupported
+from edgebook.files import scratch
 from edgebook.registry import pick
 from edgebook.runtimes.c import host
 from edgebook.runtimes.c.ends import Ends, parse
@@ -62,7 +62,7 @@ class Measured:
     flash_bytes: int  # code, weights and the library functions that they call
     ram_bytes: int  # the arena; the caller holds input and output
     stack_bytes: int  # the deepest stack of one call
-    instructions: float  # per call, mean over the items
+    instructions: int  # per call, mean over the items
     outputs: np.ndarray
 
 
@@ -110,8 +110,7 @@ def measure(source: str, items: np.ndarray, *, core: str, n_steps: int = 1) -> M
 def emulate(source: str, items: np.ndarray, *, core: str, n_steps: int = 1) -> Measured:
     """See `measure`; outputs are not compared."""
     chosen, ends = pick(CORES, core, "core"), parse(source)
-    with tempfile.TemporaryDirectory(prefix="edgebook-core-") as name:
-        folder = Path(name)
+    with scratch() as folder:
         (folder / "model.c").write_text(source, encoding="utf-8")
         (folder / "items").write_bytes(items.tobytes())
         machine, flash, ram = _build(folder, chosen, core, ends, n_steps)
@@ -179,7 +178,7 @@ def _results(data: bytes, core: str, flash: int, ram: int, n_output: int) -> Mea
     """Ticks of 200,000 instructions, the stack's depth, then ticks and outputs of every item."""
     calibration, depth = int.from_bytes(data[:8], "little"), int.from_bytes(data[8:12], "little")
     rows = np.frombuffer(data[12:], np.dtype([("ticks", "<u8"), ("output", np.int8, (n_output,))]))
-    instructions = float(rows["ticks"].mean()) * 200_000 / calibration
+    instructions = round(float(rows["ticks"].mean()) * 200_000 / calibration)
     return Measured(core, flash, ram, depth, instructions, rows["output"].copy())
 
 

@@ -27,8 +27,15 @@ def params(notebook: Annotated[str | None, typer.Argument(help="a notebook's ste
     Console().print(table)
 
 
-def doctor() -> None:
-    """What is here: the machine, each runtime with its versions or why it is absent, the data sets."""
+def doctor(
+    model: Annotated[str | None, typer.Option(help="architecture, path/to/net.py:build, package:name or net.pt2")] = None,
+    task: Annotated[str | None, typer.Option(help="data set, or a path to your own")] = None,
+    shape: Annotated[list[str] | None, typer.Option(help="width=32: an argument of the builder; repeatable")] = None,
+) -> None:
+    """What is here: machine, runtimes, data sets. With --model and --task: what will work with these, in a minute."""
+    if model or task:
+        return _examine(model, task, shape or [])
+    from edgebook.boards import emulated
     from edgebook.measure import machine
     from edgebook.paths import store_dir
     from edgebook.runtimes.base import RUNTIMES, missing, versions
@@ -38,13 +45,37 @@ def doctor() -> None:
         print(f"{key:>14}: {', '.join(value) if isinstance(value, list) else value}")
     for name in RUNTIMES:
         print(f"{name:>14}: {missing(name) or ', '.join(f'{library} {version}' for library, version in versions(name).items())}")
+    print(f"{'emulated cores':>14}: {emulated.missing() or ', '.join(emulated.CORES)}")
     for name in TASKS:
         try:
-            task = load_task(name)
-            print(f"{name:>14}: {len(task.x_train)} train, {len(task.x_val)} validation, {len(task.x_test)} test")
+            loaded = load_task(name)
+            print(f"{name:>14}: {len(loaded.x_train)} train, {len(loaded.x_val)} validation, {len(loaded.x_test)} test")
         except BadInput as error:
             print(f"{name:>14}: {error}")
     print(f"{'store':>14}: {store_dir()}")
+
+
+def _examine(model: str | None, task: str | None, shape: list[str]) -> None:
+    """Print what works with a network and data; exit code 1 where the network itself does not."""
+    import torch
+
+    from edgebook.cli.own_data import read_settings
+    from edgebook.experiment.suitability import examine
+    from edgebook.models import allow_network
+    from edgebook.naming import is_path
+    from edgebook.tasks import load_task
+
+    if not (model and task):
+        raise BadInput(f"doctor: --model = {model!r}, --task = {task!r}; allowed: both, or none")
+    if is_path(model):
+        allow_network(model)
+    torch.set_num_threads(1)
+    loaded = load_task(task)
+    print(f"{'data':>20}: {loaded.kind_name}, {len(loaded.x_train):,} training items of shape {loaded.input_shape}")
+    for finding in examine(loaded, model, read_settings(shape)):
+        print(f"{finding.stage:>20}: {'' if finding.works else 'NO, '}{finding.detail}", flush=True)
+        if finding.stage == "network" and not finding.works:
+            raise typer.Exit(1)
 
 
 COMMANDS = (params, doctor)

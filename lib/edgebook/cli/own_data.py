@@ -25,6 +25,8 @@ def data(
     from edgebook.tasks.overview import overview
 
     loaded = load(task, set_)
+    if write:
+        check_new(loaded, write)
     seen = overview(loaded)
     for name, text in seen.facts.items():
         print(f"{name:>9}: {text}")
@@ -114,19 +116,24 @@ def _title(task: Task, number: int) -> str:
     return task.class_names[int(y)] if task.class_names else ", ".join(f"{value:.3g}" for value in y.reshape(-1).tolist())
 
 
+def check_new(task: Task, path: Path) -> None:
+    """Raises BadInput for a description that is there already, and for a task that has none."""
+    if path.exists() or path.suffix != ".yaml":
+        given = "is there already" if path.exists() else "is no .yaml file"
+        raise BadInput(f"--write {path}: {given}; allowed: a new .yaml file")
+    if not task.description:
+        raise BadInput(f"--write {path}: {task.name} is not made of your own files; allowed: a path")
+
+
 def write_description(task: Task, path: Path) -> Path:
-    """The description of a task as a file that stands for it. Raises BadInput for a file that is there already."""
+    """The description of a task as a file that stands for it. Raises BadInput as `check_new` does."""
     import os
 
     import yaml
 
     from edgebook.files import write_text
 
-    if path.exists() or path.suffix != ".yaml":
-        given = "is there already" if path.exists() else "is no .yaml file"
-        raise BadInput(f"--write {path}: {given}; allowed: a new .yaml file")
-    if not task.description:
-        raise BadInput(f"--write {path}: {task.name} is not made of your own files; allowed: a path")
+    check_new(task, path)
     content = dict(task.description)
     for name in {"path", "items"} & content.keys():
         content[name] = os.path.relpath(content[name], path.absolute().parent)

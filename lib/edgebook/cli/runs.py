@@ -107,7 +107,19 @@ def pick(
         answer = case.answer(limits)
         print(f"{case.title}, {case.setting}: {answer.text}")
         if answer.row and answer.row["artifact"]:
-            print(f"  {document.folder / answer.row['artifact']}")
+            print(f"  {_shippable(document.folder / answer.row['artifact'], answer.row['sha256'])}")
+            print(f"  edgebook bundle {name} {answer.row['row_id']}")
+
+
+def _shippable(path: Path, digest: str | None) -> str:
+    """A file's path, with a word where it is not there, or is another file than the one that was measured."""
+    from edgebook import files
+
+    if not path.is_file():
+        return f"{path} is missing; `edgebook run` makes it again"
+    if digest and files.sha256(path) != digest:
+        return f"{path} is damaged, do not ship it; `edgebook run` makes it again"
+    return str(path)
 
 
 def run_folder(name: str, where: str = "NAME") -> Path:

@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import dataclass
+from collections import Counter
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgebook import rows
+from edgebook import lock, rows
+from edgebook.boards import local, ssh
 from edgebook.errors import BadInput
+from edgebook.experiment.external_outputs import understand
+from edgebook.experiment.sweep import failure_columns
+from edgebook.files import check_own
 from edgebook.measure import columns, machine
 from edgebook.measure.flags import flags
 from edgebook.measure.session import Measured, measure_files
 from edgebook.naming import short_id
-from edgebook.runtimes.base import Artifact, missing, runtime_of
+from edgebook.runtimes.base import Artifact, missing, runtime, runtime_of
+from edgebook.runtimes.quiet import quiet
 from edgebook.tasks.task import Task
 
-NAME = "measure"
-CLIPPED = 0.25  # share of the values from which the items are of another scale than the file's input
+NAME, HOST = "measure", "host"
+NO_TASK = "no task"  # in the place of its name
+OWN = ("artifacts", "rows")  # what an attempt that was stopped leaves in a folder
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class MeasureSettings:
     """How foreign files are measured. limit_s ends a runtime that hangs; runtime: by the extension when None; output: the name
-    of the one that is scored, where files have several.
+    of the one that is scored, where files have several. device: host, or
+    ssh://user@host:port/path/of/python. Raises BadInput for an unknown runtime, another form of a device and for numbers out of
+    range.
     """
 
     runtime: str | None = None
@@ -35,108 +46,175 @@ class MeasureSettings:
     threads: int = 1
     measure_s: float = 2.0
     limit_s: float = 120.0
+    device: str = HOST
+
+    def __post_init__(self) -> None:
+        if self.runtime is not None:
+            runtime(self.runtime)
+        if self.device != HOST:
+            ssh.address(self.device)
+        for name in ("measure_s", "limit_s"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise BadInput(f"{name} = {getattr(self, name)}; allowed: a number of seconds above 0")
 
 
 def measure_external(
-    paths: list[Path], task: Task, folder: Path, *, baseline: Path | None = None, settings: MeasureSettings | None = None
+    paths: list[Path], task: Task | None, folder: Path, *, baseline: Path | None = None, settings: MeasureSettings | None = None
 ) -> list[Row]:
     """Rows of the files, written to `folder`/rows/measure.jsonl: one per file, in order, the baseline's first.
 
-    All are compared with `baseline` (a path), or with the first file. A file that cannot be measured is a row with its reason.
+    All are compared with `baseline` (a path), or with the first file. A file that cannot be measured is a row with its reason;
+    one that the task does not fit (or all, without a task) gets every figure but a score. Raises BadInput when there is nothing
+    to measure, and for a folder with files of others.
     """
     settings = settings or MeasureSettings()
     files = list(dict.fromkeys([Path(baseline), *map(Path, paths)] if baseline else map(Path, paths)))
+    check_own(Path(folder), [f"rows/{NAME}.jsonl"], OWN)
     identities = [_identity(file, task, folder, settings, is_base=file == files[0]) for file in files]
-    ready = {
-        one["row_id"]: Artifact(file, one["runtime"], "", output=settings.output)
-        for one, file in zip(identities, files, strict=True)
-        if one["status"] == "ok"
-    }
-    splits = {"val": task.x_val.numpy(), "test": task.x_test.numpy()}
-    results = measure_files(
-        list(ready.values()),
-        splits,
-        seconds=settings.measure_s,
-        threads=settings.threads,
-        who=NAME,
-        limit_s=settings.limit_s,
-    )
-    measured = dict(zip(ready, results, strict=True))
-    base_id = identities[0]["row_id"]
-    session = {"session": short_id(NAME, time.time()), "machine": machine.describe(), "baseline_id": base_id}
-    base_file = columns.file_columns(ready[base_id]) if base_id in ready else None
-    built = []
-    for one in identities:
-        if one["row_id"] in ready:
-            file = columns.file_columns(ready[one["row_id"]])
-            base = (measured.get(base_id), base_file) if one["row_id"] != base_id and base_file else None
-            one = rows.join(one, file, _figures(measured[one["row_id"]], file, base, task))
-        built.append(rows.build(session, one))
-        built[-1]["extra"]["flags"] = flags(built[-1])
+    if not any(one["status"] == "ok" for one in identities):
+        raise BadInput(identities[0]["error"])
+    for one, label in zip(identities, _labels(files), strict=True):
+        one["label"] = label
+    ready = _artifacts(files, identities, folder, settings)
+    built = _measured_rows(identities, ready, task, settings)
     rows.write_rows(Path(folder) / "rows" / f"{NAME}.jsonl", built)
     return built
 
 
-def _identity(file: Path, task: Task, folder: Path, settings: MeasureSettings, *, is_base: bool) -> Row:
+def _artifacts(files: list[Path], identities: list[Row], folder: Path, settings: MeasureSettings) -> dict[str, Artifact]:
+    """row_id -> what is measured; the reason goes into the identity of a file that its runtime cannot take."""
+    ready = {}
+    for file, one in zip(files, identities, strict=True):
+        if one["status"] != "ok":
+            continue
+        try:
+            artifact = _artifact(file, one["runtime"], Path(folder).absolute() / "artifacts" / NAME / one["row_id"], settings)
+        except Exception as error:  # what compiles a file may raise anything for one that it was not made for
+            one |= failure_columns(error)
+        else:
+            ready[one["row_id"]] = artifact
+            one["artifact"] = str(artifact.path)
+    return ready
+
+
+def _artifact(file: Path, name: str, path: Path, settings: MeasureSettings) -> Artifact:
+    """The file as a runtime takes it: itself, or what is derived from it, as Vela compiles files of LiteRT."""
+    record = runtime(name)
+    if not record.parent:
+        return Artifact(file.resolve(), name, "", output=settings.output)
+    path = path.with_suffix(record.extension)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with lock.training(), quiet():
+        derived = record.side("export").derive(file, path, name)
+    return Artifact(path, name, "", derived, settings.output)
+
+
+def _measured_rows(identities: list[Row], ready: dict[str, Artifact], task: Task | None, settings: MeasureSettings) -> list[Row]:
+    splits = {"val": task.x_val.numpy(), "test": task.x_test.numpy()} if task else {}
+    splits = {split: x for split, x in splits.items() if len(x)}
+    results = _measure_on(settings, list(ready.values()), splits)
+    measured, notes = dict(zip(ready, results, strict=True)), {}
+    for row_id, result in measured.items():
+        notes[row_id] = understand(result, task)
+    base_id = identities[0]["row_id"]
+    session = {"session": short_id(NAME, time.time()), "machine": _machine(results), "baseline_id": base_id}
+    built = []
+    for one in identities:
+        if one["row_id"] in ready:
+            file = columns.file_columns(ready[one["row_id"]])
+            base = (measured[base_id], ready[base_id].size_bytes) if base_id in ready and one["row_id"] != base_id else None
+            one = rows.join(one, file, _figures(measured[one["row_id"]], file, base, task), {"extra": notes[one["row_id"]]})
+        built.append(rows.build(session, one))
+        built[-1]["extra"]["flags"] = flags(built[-1])
+    return built
+
+
+def _measure_on(settings: MeasureSettings, artifacts: list[Artifact], splits: dict[str, np.ndarray]) -> list[Measured]:
+    """The files measured on the device of the settings; all of them with the reason where it cannot be used."""
+    try:
+        with nullcontext(local.BOARD) if settings.device == HOST else ssh.board(settings.device) as board:
+            board = replace(board, limit_s=settings.limit_s)
+            return measure_files(artifacts, splits, seconds=settings.measure_s, threads=settings.threads, who=NAME, board=board)
+    except RuntimeError as error:
+        return [Measured(artifact, error=str(error)) for artifact in artifacts]
+
+
+def _machine(results: list[Measured]) -> Row:
+    """Where the session was; this machine where there was none."""
+    return next((result.session.machine for result in results if result.session), machine.describe())
+
+
+def _labels(files: list[Path]) -> list[str]:
+    """The name of each file; with its folder where several have one name, and with a number where that is the same too."""
+    labels = [file.name for file in files]
+    labels = [
+        f"{file.absolute().parent.name}/{label}" if labels.count(label) > 1 else label for file, label in zip(files, labels)
+    ]
+    counts, seen, unique = Counter(labels), Counter(), []
+    for label in labels:
+        seen[label] += 1
+        unique.append(f"{label} ({seen[label]})" if counts[label] > 1 else label)
+    return unique
+
+
+def _identity(file: Path, task: Task | None, folder: Path, settings: MeasureSettings, *, is_base: bool) -> Row:
     """Who and what, and a reason when it is known before the start."""
-    row_id = short_id(NAME, str(file))
+    row_id = short_id(NAME, str(file), settings.runtime)
     identity = {
         "run": Path(folder).name,
         "notebook": NAME,
         "execution": NAME,
         "row_id": row_id,
         "point_id": row_id,
-        "task": task.name,
+        "task": task.name if task else NO_TASK,
         "model": "files",
-        "case": short_id(task.fingerprint, "files")[:6],
+        "case": short_id(task.fingerprint if task else NO_TASK, "files")[:6],
         "role": "baseline" if is_base else "version",
         "family": "baseline" if is_base else "file",
         "method": "as given",
         "label": file.name,
         "batch_size": 1,
         "threads": settings.threads,
-        "device": "host",
+        "device": settings.device if settings.device == HOST else ssh.address(settings.device).name,
         "artifact": str(file.resolve()),
         "commit": machine.commit(),
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "status": "ok",
     }
     try:
-        if not file.is_file():
-            raise BadInput(f"{file}: no such file")
-        identity["runtime"] = settings.runtime or runtime_of(file)
-        if reason := missing(identity["runtime"]):
+        identity["runtime"] = _runtime(file, settings.runtime)
+        if settings.device == HOST and (reason := missing(identity["runtime"])):
             identity |= {"status": "skipped", "error": reason}
     except BadInput as error:
         identity |= {"status": "failed", "error": str(error)}
     return identity
 
 
-def _figures(measured: Measured, file: Row, base: tuple[Measured, Row] | None, task: Task) -> Row:
+def _runtime(file: Path, name: str | None) -> str:
+    """The runtime of a file. Raises BadInput for a path that is no file, or one that a runtime cannot be asked about."""
+    if not file.is_file():
+        raise BadInput(f"{file}: {'is a folder' if file.is_dir() else 'no such file'}; allowed: a file")
+    if name is None:
+        return runtime_of(file)
+    record = runtime(name)
+    extension = runtime(record.parent).extension if record.parent else record.extension
+    if file.suffix != extension:
+        raise BadInput(f"{file}: {name} takes files of another kind; allowed: {extension}")
+    return name
+
+
+def _figures(measured: Measured, file: Row, base: tuple[Measured, int] | None, task: Task | None) -> Row:
     """The measured columns; a failed baseline leaves scores and latencies without a comparison."""
-    if error := measured.error or _misfit(measured, task):
-        return {"rss_bytes": measured.rss_bytes, "status": "failed", "error": error}
-    base_result, base_file = base if base and not base[0].error and base[0].batch == measured.batch else (None, None)
+    if measured.error:
+        return {"rss_bytes": measured.rss_bytes, "status": "failed", "error": measured.error}
+    base_result, base_size = base if base and not base[0].error and base[0].batch == measured.batch else (None, None)
     known: Row = {"batch_size": measured.batch, "precision": measured.inspected.get("format")}
     known |= {name: measured.inspected.get(name) for name in ("macs", "n_params")}
-    if base_result:
-        known["compression_ratio"] = base_file["size_bytes"] / file["size_bytes"]
-        known["agreement"] = _agreement(measured, base_result, task)
+    if base_result and base_size:
+        known["compression_ratio"] = base_size / file["size_bytes"]
+        if task and "test" in measured.outputs and "test" in base_result.outputs:
+            known["agreement"] = _agreement(measured, base_result, task)
     return rows.join(columns.measured_columns(measured, base_result, task), known)
-
-
-def _misfit(measured: Measured, task: Task) -> str | None:
-    """Why the figures would mean nothing: the items do not fit the input, or the outputs are no scores of the task's classes."""
-    if measured.clipped > CLIPPED:
-        return (
-            f"its integer input cannot hold {measured.clipped:.0%} of the items' values, which are clipped; "
-            f"preprocess.scale and preprocess.offset in {measured.artifact.path.with_suffix('.json').name} beside it tell how to "
-            "bring the items into its range"
-        )
-    n_outputs = measured.outputs["test"][0].size
-    if task.kind.has_classes and n_outputs % task.n_outputs:
-        return f"the file gives {n_outputs} outputs per item, the task has {task.n_outputs} classes"
-    return None
 
 
 def _agreement(measured: Measured, base: Measured, task: Task) -> float:

@@ -129,6 +129,8 @@ def start(stem: str, values: dict[str, Any]) -> Notebook:
             allow_network(params[name])
     torch.set_num_threads(params.get("train_threads", 1))
     task = load_task(params["task"]) if "task" in params else None
+    for note in task.notes if task else ():
+        print(f"{params['task']}: {note}", flush=True)
     return Notebook(stem, execution_name(stem, params), reports_dir() / params["run"], params, task)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -43,7 +44,9 @@ def check(executions: Iterable[Planned]) -> None:
             if model not in params:
                 continue
             if params["task"] not in tasks:
-                tasks[params["task"]] = load_task(params["task"])
+                tasks[params["task"]] = task = load_task(params["task"])
+                for note in task.notes:
+                    print(f"edgebook: {params['task']}: {note}", file=sys.stderr, flush=True)
             if is_path(params[model]):
                 allow_network(params[model])
             task, network = tasks[params["task"]], _identity(params, model, shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +11,12 @@ import numpy as np
 from torch import nn
 
 from edgebook import rows
-from edgebook.errors import Unsupported, one_line
+from edgebook.errors import BadInput, Unsupported, one_line
 from edgebook.experiment import files
-from edgebook.experiment.notebook import Notebook, Version, point_id
+from edgebook.experiment.notebook import Notebook, point_id
+from edgebook.experiment.targets import Target, targets
 from edgebook.measure import columns, machine
+from edgebook.measure.cores import core_columns
 from edgebook.measure.flags import flags
 from edgebook.measure.session import Measured, measure_files
 from edgebook.models.fake_quantized import FakeQuantized
@@ -27,25 +30,6 @@ from edgebook.vocabulary import precision
 
 FEW = 2  # items whose answers may differ, in whatever few items there are
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Target:
-    """What is asked of one file."""
-
-    version: Version
-    runtime: str
-    quant: Quant | None
-    batch_size: int
-
-    @property
-    def setting(self) -> tuple[str, int]:
-        """What two files share that are compared with each other."""
-        return self.runtime, self.batch_size
-
-    @property
-    def is_baseline(self) -> bool:
-        return self.version.role == "baseline" and self.quant is None
 
 
 @dataclass(frozen=True)
@@ -92,18 +76,6 @@ def measure(nb: Notebook) -> list[Row]:
     return built
 
 
-def targets(nb: Notebook) -> list[Target]:
-    """Every file that the versions ask for; the baseline goes to every runtime that any version goes to."""
-    every = list(dict.fromkeys([*nb["runtimes"], *(name for made in nb.versions for name in made.runtimes or [])]))
-    wanted = []
-    for made in nb.versions:
-        runtimes = every if made.role == "baseline" else made.runtimes or nb["runtimes"]
-        quants = [None] if isinstance(made.network, FakeQuantized) else made.quants  # it brings its own integers
-        batch_sizes = nb.params.get("batch_sizes", [1])
-        wanted += [Target(made, name, quant, size) for quant in quants for name in runtimes for size in batch_sizes]
-    return wanted
-
-
 def _export(nb: Notebook, target: Target) -> Exported:
     """The row's identity, and the file where it can be made; otherwise the reason."""
     made = target.version
@@ -123,7 +95,9 @@ def _export(nb: Notebook, target: Target) -> Exported:
         artifact = export(network, nb.task, draft, runtime=target.runtime, quant=target.quant, batch_size=target.batch_size)
         artifact = files.settle(artifact, identity["row_id"])
         files.write_preprocess(artifact, nb.task)
-    except Exception as error:  # a file that cannot be made is a row with its reason
+    except Exception as error:  # a file that cannot be made is a row with its reason; all lines are for the log
+        if error.__cause__ or not isinstance(error, BadInput | Unsupported):
+            traceback.print_exc()
         return Exported(target, rows.join(identity, counts, failure_columns(error)), None)
     path = {"artifact": str(artifact.path.relative_to(nb.run_dir))}
     return Exported(target, rows.join(identity, counts, columns.file_columns(artifact), path), artifact)
@@ -142,11 +116,7 @@ def _identity(nb: Notebook, target: Target) -> Row:
     numbers = quant.precision if quant else "int8-static" if isinstance(made.network, FakeQuantized) else "fp32"
     grid = {} if target.is_baseline else nb.params.get("grid_values", {})  # the float baseline is that of every execution
     asked = grid | ({name: value for name, value in describe(quant).items() if value not in (None, ())} if quant else {})
-    role, family = made.role, made.family
-    if made.role == "baseline" and quant:  # the same network with other numbers is a version of it
-        role, family = "version", "quantize"
-    if not runtime(target.runtime).ships:
-        role = "reference"
+    role, family = _role(target)
     steps = [step for step in (made.method if made.method != "baseline" else "", numbers if quant else "") if step]
     point = short_id(point_id(nb, made), {**made.asked, **asked})
     return {
@@ -154,9 +124,7 @@ def _identity(nb: Notebook, target: Target) -> Row:
         "notebook": nb.stem,
         "execution": nb.execution,
         "point_id": point,
-        "row_id": short_id(
-            nb.execution, point, target.runtime, numbers, nb["threads"], target.batch_size, made.label, made.role, nb["seed"]
-        ),
+        "row_id": short_id(point, numbers, *_setting(nb, target)),
         "parent_id": made.parent_row,
         "task": nb["task"] if nb.data is None else nb.task.name,
         "model": nb.model_label,
@@ -169,6 +137,7 @@ def _identity(nb: Notebook, target: Target) -> Row:
         "asked": made.asked | asked,
         "runtime": target.runtime,
         "precision": numbers,
+        **({"device": target.core} if target.core else {}),
         "threads": nb["threads"],
         "batch_size": target.batch_size,
         "commit": machine.commit(),
@@ -177,6 +146,20 @@ def _identity(nb: Notebook, target: Target) -> Row:
         "size_packed_bytes": made.extra.get("size_packed_bytes"),
         "extra": {name: value for name, value in made.extra.items() if name != "size_packed_bytes"},
     }
+
+
+def _setting(nb: Notebook, target: Target) -> list[Any]:
+    """What makes a row of its own out of a point and a number format."""
+    made, core = target.version, [target.core] if target.core else []
+    return [nb.execution, target.runtime, nb["threads"], target.batch_size, made.label, made.role, nb["seed"], *core]
+
+
+def _role(target: Target) -> tuple[str, str]:
+    """(role, family) of a file."""
+    role, family = target.version.role, target.version.family
+    if role == "baseline" and target.quant:  # the same network with other numbers is a version of it
+        role, family = "version", "quantize"
+    return role if runtime(target.runtime).ships else "reference", family
 
 
 def _bases(exported: list[Exported], ready: Collection[str]) -> dict[tuple, str]:
@@ -209,6 +192,8 @@ def _compared(
     if base_size and not is_itself:
         known["compression_ratio"] = base_size / one.columns["size_bytes"]
     shown = columns.measured_columns(result, base, nb.task)
+    if one.target.core and not result.error:
+        shown = rows.join(shown, core_columns(result.artifact, nb.task, one.target.core))
     return rows.join(known, shown, _fidelity(nb, one, result, outputs, shown.get("status", "ok")))
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import resource
 import select
 import signal
@@ -79,14 +80,15 @@ def warm(program: Program, command: dict[str, Any]) -> dict[str, Any]:
 
 def time_block(program: Program, command: dict[str, Any]) -> dict[str, Any]:
     """One block: the caches are warmed by a tenth of it first, since other files ran in between. `probe_ns` shows whether
-    other work disturbed it: the same small matrix product takes longer when another process uses parts of the core.
+    other work disturbed it: the same small matrix product takes longer when another process uses parts of the core. A file that
+    takes an item in several calls gets their number times the time of one: the caller's own loop is not the runtime's.
     """
     run_block(program.invoke, 0.1 * command["seconds"], at_least=2)
     before = probe_ns()
     calls = run_block(program.invoke, 0.9 * command["seconds"])
     return {
-        "p50_ms": float(np.median(calls)) / 1e6,
-        "p90_ms": float(np.quantile(calls, 0.9)) / 1e6,
+        "p50_ms": float(np.median(calls)) / 1e6 * program.calls,
+        "p90_ms": float(np.quantile(calls, 0.9)) / 1e6 * program.calls,
         "n": len(calls),
         "probe_ns": max(before, probe_ns()),
     }
@@ -117,9 +119,8 @@ def plain(record: Runtime, arguments: argparse.Namespace, command: dict[str, Any
 
 
 def opened(loader: Callable[..., Program], record: Runtime, arguments: argparse.Namespace) -> Program:
-    """The program as it is scored: preprocessed as its sidecar asks, called once, with the output that was asked for.
-
-    Raises BadInput where that output is not there, or where a file has several and none was named.
+    """The program as it is scored: preprocessed as its sidecar asks, called once, with the output that was asked for; not scored
+    where a file has several and none was named. Raises BadInput where the output that was asked for is not there.
     """
     shape = tuple(arguments.shape or ()) if record.open_shapes else ()
     program = sidecar.prepared(loader(arguments.path, threads=arguments.threads, shape=shape), arguments.path)
@@ -129,8 +130,10 @@ def opened(loader: Callable[..., Program], record: Runtime, arguments: argparse.
         return program
     if arguments.output not in program.outputs:
         listed = ", ".join(f"{name} {np.shape(get())}" for name, get in program.outputs.items())
-        given = f"output {arguments.output!r} is unknown" if arguments.output else f"it has {len(program.outputs)} outputs"
-        raise BadInput(f"{arguments.path.name}: {given}; name the one to score with --output: {listed}")
+        if not arguments.output:
+            reason = f"it has {len(program.outputs)} outputs; name the one to score with --output: {listed}"
+            return replace(program, not_scored=program.not_scored or reason)
+        raise BadInput(f"{arguments.path.name}: output {arguments.output!r} is unknown; allowed: {listed}")
     return replace(program, get=program.outputs[arguments.output])
 
 
@@ -176,6 +179,8 @@ def about(program: Program, path: Path) -> dict[str, Any]:
     return {
         "input_shape": [int(size) for size in program.input_shape],
         "batch": program.batch,
+        "calls": program.calls,
+        "not_scored": program.not_scored,
         "input_range": program.input_range,
         "preprocess": sidecar.preprocessing(path),
     }
@@ -212,6 +217,9 @@ def main() -> None:
             if command["do"] in ("warm", "time"):
                 pin(arguments.threads)
             answer(ok=True, **commands[command["do"]](program, command))
+    except ImportError as error:
+        answer(ok=False, error=f"{arguments.runtime}: cannot be loaded on {platform.machine()}: {one_line(error)}")
+        sys.exit(1)
     except Exception as error:  # whatever a runtime raises becomes one line for the row
         answer(ok=False, error=one_line(error))
         sys.exit(1)

@@ -12,13 +12,16 @@ from edgebook import lock
 from edgebook.errors import one_line
 from edgebook.measure import latency
 from edgebook.measure.measured import Measured
+from edgebook.measure.scoring import LAYOUTS
 from edgebook.metrics.intervals import mcnemar_exact
 from edgebook.metrics.verdicts import verdict
 from edgebook.rows import join
 from edgebook.runtimes.base import Artifact, versions
 from edgebook.tasks.task import Task
+from edgebook.vocabulary import precision
 
 Columns = dict[str, Any]
+CLIPPED = 0.01  # share of the values beyond an integer input's range from which it is told; ranges from calibration clip a few
 INSPECTED = ("n_nodes", "n_quantize", "int8_nodes", "int8_time", "quantize_time", "ops", "operators", "not_inspected")
 
 
@@ -27,6 +30,7 @@ def file_columns(artifact: Artifact) -> Columns:
     zipped = sum(len(zlib.compress(file.read_bytes(), 9)) for file in artifact.files)
     known = {
         "precision": artifact.precision,
+        "weight_bits": precision(artifact.precision).weight_bits if artifact.precision else None,
         "size_bytes": artifact.size_bytes,
         "size_zip_bytes": zipped,
         "sha256": hashlib.sha256(artifact.path.read_bytes()).hexdigest(),
@@ -38,10 +42,10 @@ def file_columns(artifact: Artifact) -> Columns:
 def measured_columns(measured: Measured, base: Measured | None, task: Task) -> Columns:
     """All measured columns of a file; `base`: the file that it is compared with, None for a baseline or where there is none.
 
-    A file that failed half-way keeps what it showed, and its reason.
+    A file that failed half-way keeps what it showed, and its reason; one that was not scored has no score.
     """
     parts: list[Columns] = [{"rss_bytes": measured.rss_bytes}]
-    if measured.outputs.keys() >= {"val", "test"}:
+    if "test" in measured.outputs:
         parts += [score_columns(measured, task), portability_columns(measured, task)]
         if base is not None and "test" in base.outputs:
             parts.append(difference_columns(measured, base, task))
@@ -69,16 +73,19 @@ def score_columns(measured: Measured, task: Task) -> Columns:
     """score with its interval, val_score, how many items each rests on, chance, margin; the metric's details in `extra`."""
     metric = task.metric
     scores, targets = item_scores(measured, task, "test")
-    val_scores, val_targets = item_scores(measured, task, "val")
     lo, hi = metric.interval(scores, targets)
-    val_lo, val_hi = metric.interval(val_scores, val_targets)
-    extra = {"n_val": len(val_targets), "val_lo": val_lo, "val_hi": val_hi, "n_test_split": len(task.y_test)}
+    val_score, extra = None, {"n_test_split": len(task.y_test)}
+    if "val" in measured.outputs:
+        val_scores, val_targets = item_scores(measured, task, "val")
+        val_lo, val_hi = metric.interval(val_scores, val_targets)
+        val_score = metric.score(val_scores, val_targets)
+        extra |= {"n_val": len(val_targets), "val_lo": val_lo, "val_hi": val_hi}
     return {
         "metric": metric.name,
         "score": metric.score(scores, targets),
         "score_lo": lo,
         "score_hi": hi,
-        "val_score": metric.score(val_scores, val_targets),
+        "val_score": val_score,
         "n_test": len(targets),
         "chance": metric.chance(targets),
         "margin": metric.margin(targets),
@@ -91,10 +98,11 @@ def difference_columns(measured: Measured, base: Measured, task: Task) -> Column
     validation in `extra`, for what is chosen there.
     """
     a, b, targets = paired_items(measured, base, task, "test")
-    val_a, val_b, val_targets = paired_items(measured, base, task, "val")
     delta, lo, hi = task.metric.difference(a, b, targets)
-    val_delta, val_lo, val_hi = task.metric.difference(val_a, val_b, val_targets)
-    extra = {"n_paired": len(targets), "val_delta": val_delta, "val_delta_lo": val_lo, "val_delta_hi": val_hi}
+    extra: dict[str, Any] = {"n_paired": len(targets)}
+    if "val" in measured.outputs and "val" in base.outputs:
+        val_delta, val_lo, val_hi = task.metric.difference(*paired_items(measured, base, task, "val"))
+        extra |= {"val_delta": val_delta, "val_delta_lo": val_lo, "val_delta_hi": val_hi}
     if a.dtype == bool:
         extra["mcnemar_p"] = mcnemar_exact(a, b)
     word = verdict(lo, hi, task.metric.margin(targets))
@@ -133,9 +141,10 @@ def feeding_columns(measured: Measured) -> Columns:
     scale, offset = measured.preprocess
     told = {
         "output": measured.artifact.output or None,
-        "layout": "channels last: the task's items were transposed" if measured.transposed else None,
+        "not_scored": measured.not_scored,
+        "layout": LAYOUTS[measured.layout].said,
         "preprocess": {"scale": scale, "offset": offset} if measured.preprocess != (1.0, 0.0) else None,
-        "clipped_inputs": measured.clipped or None,
+        "clipped_inputs": measured.clipped if measured.clipped >= CLIPPED else None,
         "kernel_error": measured.kernel_error,
         "not_compared": measured.not_compared,
     }
@@ -145,7 +154,7 @@ def feeding_columns(measured: Measured) -> Columns:
 def portability_columns(measured: Measured, task: Task) -> Columns:
     """For `extra`: how an int8 ONNX file would answer without VNNI, see `portability`; the reason when that is not known."""
     artifact = measured.artifact
-    if artifact.runtime != "onnx" or measured.inspected.get("format") != "int8-static" or measured.transposed:
+    if artifact.runtime != "onnx" or measured.inspected.get("format") != "int8-static" or measured.layout != "as given":
         return {}
     from edgebook.measure.portability import N_ITEMS, portability
 

@@ -26,6 +26,8 @@ def latency_columns(measured: Measured) -> dict[str, Any]:
     extra: dict[str, Any] = {"disturbed": round(1 - float(quiet.mean()), 3), "baseline_drift": drift(measured)}
     if quiet.sum() < LEAST_BLOCKS or unstable(blocks) or not measured.steady:
         extra["latency_unstable"] = True
+    if measured.calls > 1:
+        extra |= {"steps": measured.calls, "step_ms": median / measured.calls}
     return {
         "latency_ms_p50": median,
         "latency_lo": lo,

@@ -10,7 +10,10 @@ import numpy as np
 from edgebook.runtimes.base import Artifact
 
 TIMING = ("blocks_p50", "blocks_p90", "probes", "process", "quiet", "n_calls", "steady", "rss_bytes")  # fields of Measured
-SCORING = ("inspected", "batch", "transposed", "preprocess", "input_range", "clipped", "kernel_error", "not_compared")  # too
+SCORING = (
+    *("inspected", "batch", "layout", "preprocess", "input_range", "clipped", "filled", "calls", "kernel_error"),
+    "not_compared",
+)
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,13 @@ class Measured:
     steady: bool = True
     inspected: dict[str, Any] = field(default_factory=dict)  # what the runtime's `inspect` tells
     batch: int = 1  # items that one call takes
-    transposed: bool = False  # the file takes channels last, the task's items were transposed
+    layout: str = "as given"  # of the items as the file takes them, see `scoring.LAYOUTS`
+    calls: int = 1  # of the runtime for one item
+    not_scored: str | None = None  # why the items cannot be given to the file, or its outputs mean nothing for them
     preprocess: tuple[float, float] = (1.0, 0.0)  # scale and offset that its sidecar asks for
     input_range: list[float] | None = None  # the least and the largest value that an integer input holds
     clipped: float = 0.0  # share of the values that an integer input cannot hold
+    filled: float = 1.0  # share of an integer input's range that the values span
     kernel_error: float | None = None  # see `repeat`; None where nothing was compared
     not_compared: str | None = None  # the reason, where there was one
     key: str = ""  # of the file and of how it is timed, see `archive`

@@ -32,6 +32,7 @@ MODELS = {
     "mlp": "edgebook.models.mlp:mlp",
     "mobilenet_v2": "edgebook.models.mobilenet_v2:mobilenet_v2",
     "resnet8": "edgebook.models.resnet8:resnet8",
+    "searched": "edgebook.models.searched:searched",
     "squeezenet": "edgebook.models.squeezenet:squeezenet",
     "unet": "edgebook.models.unet:unet",
 }

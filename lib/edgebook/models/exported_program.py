@@ -17,14 +17,14 @@ CLOSE = 1e-4  # largest difference of outputs between the program and its module
 
 
 class Program(nn.Module):
-    """The program's graph as a module; a graph alone loses its attributes when it is copied."""
+    """The program's graph as a module; a graph alone loses its attributes when it is copied, and cannot be exported again."""
 
-    def __init__(self, graph: fx.GraphModule):
+    def __init__(self, layers: fx.GraphModule):
         super().__init__()
-        self.graph = graph
+        self.layers = layers  # not `graph`: a module that torch.export makes has an attribute of that name
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.graph(x)
+        return self.layers(x)
 
 
 def load_program(path: Path, input_shape: tuple[int, ...], n_outputs: int) -> nn.Module:
@@ -110,14 +110,15 @@ def _name(node: fx.Node) -> str:
 def _place(root: nn.Module, path: str, value: Any) -> None:
     """Put a module, parameter or buffer at a dotted path below `root`."""
     *parents, last = path.split(".")
+    place: Any = root
     for parent in parents:
-        if parent not in root._modules:
-            root.add_module(parent, nn.Module())
-        root = root._modules[parent]
+        if parent not in place._modules:
+            place.add_module(parent, nn.Module())
+        place = place._modules[parent]
     if isinstance(value, nn.Parameter | nn.Module) or value is None:
-        setattr(root, last, value)
+        setattr(place, last, value)
     else:
-        root.register_buffer(last, value)
+        place.register_buffer(last, value)
 
 
 Tensors = Callable[[fx.Node | None], torch.Tensor | None]
@@ -174,7 +175,7 @@ def _linear(node: fx.Node, tensor: Tensors) -> nn.Module | None:
 
 
 def _batch_norm(node: fx.Node, tensor: Tensors) -> nn.Module | None:
-    x, weight, bias, mean, variance, _, momentum, eps, *_ = node.args
+    x, weight, bias, mean, variance, _, momentum, eps, *_ = _arguments(node)
     if mean is None:
         return None
     kind = nn.BatchNorm2d if x.meta["val"].ndim == 4 else nn.BatchNorm1d

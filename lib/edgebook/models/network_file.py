@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from edgebook.errors import BadInput, one_line
+from edgebook.errors import BadInput, Stopped, one_line
 from edgebook.naming import is_package
 
 VARIABLE = "EDGEBOOK_NETWORKS"  # allowed files, as in PATH: processes that are started from here inherit it
@@ -70,9 +70,9 @@ def build_from_file(name: str, build: Callable[[Callable[..., Any]], Any]) -> An
             builder = getattr(module := _module(file), function, None)
             if callable(builder):
                 return build(builder)
-    except BadInput:
+    except (BadInput, Stopped):
         raise
-    except (Exception, SystemExit) as error:  # the user's code may raise anything
+    except BaseException as error:  # the user's code may raise anything, and leave by sys.exit
         raise BadInput(f"model {name!r} cannot be built: {one_line(error)}") from error
     raise BadInput(f"model {name!r}: {path} has no function {function!r}; it has: {', '.join(_builders(module)) or 'none'}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from edgebook.errors import BadInput, one_line
+from edgebook.errors import BadInput, Stopped, one_line
 from edgebook.models.constructor import construct
 from edgebook.models.network_file import allow_network, allowed_packages, build_from_file, check_allowed
 from edgebook.naming import is_package
@@ -41,7 +41,7 @@ def _from_package(name: str, input_shape: tuple[int, ...], n_outputs: int, shape
         for part in attribute.split("."):
             build = getattr(build, part)
         return construct(name, build, input_shape, n_outputs, shape)
-    except BadInput:
+    except (BadInput, Stopped):
         raise
-    except (Exception, SystemExit) as error:  # foreign code may raise anything
+    except BaseException as error:  # foreign code may raise anything, and leave by sys.exit
         raise BadInput(f"model {name!r} cannot be built: {one_line(error)}") from error

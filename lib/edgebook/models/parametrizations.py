@@ -11,6 +11,10 @@ from torch.nn.utils import parametrizations, parametrize
 from torch.nn.utils.spectral_norm import SpectralNorm, remove_spectral_norm
 from torch.nn.utils.weight_norm import WeightNorm, remove_weight_norm
 
+from edgebook.same_outputs import require_same
+
+N_CHECKED = 4
+
 
 def with_parametrizations(model: nn.Module) -> nn.Module:
     """The same model; weight norm and spectral norm of PyTorch's older hooks become parametrizations: those can be copied."""
@@ -51,7 +55,8 @@ def is_parametrized(model: nn.Module) -> bool:
 
 def plain(model: nn.Module) -> nn.Module:
     """A copy in eval mode whose weights are plain parameters with the values that they have in eval mode; the model itself
-    where it has no parametrization. Its `spec` lists the wrapper `plain`.
+    where it has no parametrization. Its `spec` lists the wrapper `plain`. Raises Unsupported where the outputs of random items
+    change, which needs a `spec`.
     """
     if not is_parametrized(model):
         return model
@@ -60,6 +65,9 @@ def plain(model: nn.Module) -> nn.Module:
         if parametrize.is_parametrized(module):
             _make_plain(module)
     if hasattr(net, "spec"):
+        x = torch.randn(N_CHECKED, *net.spec["input_shape"], generator=torch.Generator().manual_seed(0))
+        with torch.inference_mode():
+            require_same("plain weights", copy.deepcopy(model).eval()(x).numpy(), net(x).numpy())
         net.spec = {**net.spec, "wrappers": [*net.spec["wrappers"], {"name": "plain"}]}
     return net
 

@@ -16,6 +16,7 @@ from torch import nn
 from edgebook.models.genotype import Block, Genotype, check, final_sides, from_plain, parse
 
 EXPANSION = 3  # of an inverted residual; MobileNetV2 has 6, which is costly at 8 to 32 channels
+DEFAULT = "stem 8k3s1 | ds 16k3s2 | ds 32k3s2 | pool"
 SQUEEZE = 4  # a fire block squeezes to a quarter of its width, and to 4 channels at least: fewer die easily
 
 Sides = tuple[int, int]  # height and width
@@ -63,7 +64,7 @@ class SearchedCNN(nn.Module):
         return self.linear(self.pool(self.features(image)).flatten(1))
 
 
-def searched(input_shape: Sequence[int], n_outputs: int, *, genotype: str | dict[str, Any]) -> nn.Module:
+def searched(input_shape: Sequence[int], n_outputs: int, *, genotype: str | dict[str, Any] = DEFAULT) -> nn.Module:
     """The CNN of a genotype, given as its line of text or as plain data; see `edgebook.models.genotype`.
 
     Every convolution has batch norm behind it and no bias. Raises BadInput with the reason for a genotype that cannot be

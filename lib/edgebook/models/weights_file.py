@@ -50,6 +50,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
                 raise BadInput(f"{path}: is no safetensors file: {line_of(str(error))}") from None
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
+    except BadInput:
+        raise
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror or line_of(str(error))}") from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:

@@ -10,9 +10,9 @@ from edgebook.metrics.verdicts import SPEED_MARGIN
 from edgebook.report import format as fmt
 from edgebook.report.aggregate import is_float_baseline, is_own_baseline, ok, value
 from edgebook.report.choose import Choice, Limits, baseline_of, baselines, candidates, cheapest, choose
+from edgebook.report.rare_classes import lost_classes, misleading
 from edgebook.rows import Row
 
-HIDDEN = 0.02  # macro-F1 lost beyond what the score lost, from which it is told
 COARSE = 4.0  # times the allowed loss: a validation interval wider than that on either side is told
 LISTED = 3  # files that were passed over, named one by one
 
@@ -53,7 +53,8 @@ def answer(
     kind = "baseline" if is_float_baseline(choice.row) else "version"
     more = _about_baseline(choice, limits) if kind == "baseline" else _about_version(choice.row, lines, limits)
     first = f"Ship {_what(choice.row)}: {figures(choice.row, lines, whole, limits)}."
-    return Answer(kind, (first, *more, *_refuted(choice, limits), *_smallest(choice.smallest, lines, whole, limits)), choice)
+    more = [*more, *misleading(choice.row), *_refuted(choice, limits)]
+    return Answer(kind, (first, *more, *_smallest(choice.smallest, lines, whole, limits)), choice)
 
 
 def n_test(rows: list[Row]) -> int:
@@ -196,7 +197,7 @@ def _about_baseline(choice: Choice, limits: Limits) -> list[str]:
 
 def _about_version(row: Row, lines: list[Row], limits: Limits) -> list[str]:
     """What a reader has to know before shipping: a larger file, a class that is lost, a validation split that tells little."""
-    return [*_larger(row, lines), *_hidden(row, baseline_of(row, lines)), *_coarse(row, limits)]
+    return [*_larger(row, lines), *lost_classes(row, baseline_of(row, lines)), *_coarse(row, limits)]
 
 
 def _larger(row: Row, lines: list[Row]) -> list[str]:
@@ -206,18 +207,6 @@ def _larger(row: Row, lines: list[Row]) -> list[str]:
     if light is None or row["size_bytes"] is None or row["size_bytes"] <= light["size_bytes"]:
         return []
     return [f"It is larger than {baseline_text(light)} in {light['runtime']}, which has {fmt.size(light['size_bytes'])}."]
-
-
-def _hidden(row: Row, baseline: Row | None) -> list[str]:
-    """A sentence where macro-F1 fell by more than the score did: a rare class is being lost."""
-    before, after = (other and value(other, "extra.macro_f1") for other in (baseline, row))
-    if None in (before, after) or before - after <= HIDDEN + max(0.0, baseline["score"] - row["score"]):
-        return []
-    label = fmt.metric(row["metric"]).label
-    text = f"Its classes lose more than its {label}: macro-F1 fell from {fmt.share(before)} to {fmt.share(after)} %"
-    worst = [value(other, "extra.worst_class_accuracy") for other in (baseline, row)]
-    worst_text = "" if None in worst else f", the worst class from {fmt.share(worst[0])} to {fmt.share(worst[1])} %"
-    return [f"{text}{worst_text}."]
 
 
 def _coarse(row: Row, limits: Limits) -> list[str]:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from edgebook.report import format as fmt
 from edgebook.report.aggregate import is_own_baseline, value
+from edgebook.report.rare_classes import has_uneven_classes
 from edgebook.rows import Row
 from edgebook.vocabulary import UNSUPPORTED
 
 REFERENCES = {"extra.vs_torch": "torch eager", "extra.vs_onnx": "onnx fp32"}
 CLASSES = {"extra.macro_f1": "macro-F1", "extra.worst_class_accuracy": "worst class"}
-UNEVEN = 1.5  # times the share of an even class, that of the largest from which a table shows the classes
+EVENTS = {"extra.false_alarms_per_hour": "false alarms", "extra.misses_per_hour": "misses"}
 COMPARED = ("delta", "compression_ratio", "speedup")  # a baseline is not compared with itself
 
 
@@ -50,6 +51,7 @@ def columns_of(rows: list[Row]) -> list[Column]:
             "verdict",
         ),
         *_class_columns(rows),
+        *_event_columns(rows),
         Column("size", "kB", lambda row: fmt.kilobytes(row["size_bytes"]), "size_bytes"),
         Column("smaller", "×", lambda row: fmt.times(row["compression_ratio"]), "compression_ratio"),
         Column(
@@ -83,14 +85,24 @@ def _score_around(row: Row, whole: int) -> str:
 
 def _class_columns(rows: list[Row]) -> list[Column]:
     """macro-F1 and the worst class, where the classes are uneven: there a score can hide that a rare one is lost."""
-    if not any(_has_uneven_classes(row) for row in rows):
+    if not any(has_uneven_classes(row) for row in rows):
         return []
     return [Column(head, "%", lambda row, key=key: fmt.share(value(row, key)), key) for key, head in CLASSES.items()]
 
 
-def _has_uneven_classes(row: Row) -> bool:
-    n_classes = len(value(row, "extra.class_accuracy") or [])
-    return n_classes > 0 and row["chance"] is not None and row["chance"] * n_classes > UNEVEN
+def _event_columns(rows: list[Row]) -> list[Column]:
+    """False alarms per hour of background and misses per hour of events, where the items are windows of a stream."""
+    return [
+        Column(
+            head, "per hour", lambda row, key=key: fmt.digits(value(row, key)), key, lambda row, key=key: _rate_around(row, key)
+        )
+        for key, head in EVENTS.items()
+        if any(value(row, key) is not None for row in rows)
+    ]
+
+
+def _rate_around(row: Row, key: str) -> str:
+    return fmt.interval(value(row, f"{key}_lo"), value(row, f"{key}_hi"), fmt.digits)
 
 
 def _ratio_columns(rows: list[Row]) -> list[Column]:
@@ -106,6 +118,24 @@ def _latency(row: Row) -> str:
     if row["latency_ms_p50"] is None and row["latency_ms_est"] is not None:
         return f"{fmt.digits(row['latency_ms_est'])} est."
     return fmt.digits(row["latency_ms_p50"])
+
+
+def feeding(row: Row) -> list[str]:
+    """What has to be known beside a score: which output was scored, and how the items reached the file."""
+    lines, preprocess = [], value(row, "extra.preprocess")
+    if not_scored := value(row, "extra.not_scored"):
+        lines.append(f"not scored: {not_scored}")
+    if outputs_are := value(row, "extra.outputs_are"):
+        lines.append(f"its outputs are {outputs_are}")
+    if output := value(row, "extra.output"):
+        lines.append(f"output {output} was scored")
+    if layout := value(row, "extra.layout"):
+        lines.append(layout)
+    if preprocess:
+        lines.append(f"the JSON beside it changes the items: times {preprocess['scale']:g}, plus {preprocess['offset']:g}")
+    if clipped := value(row, "extra.clipped_inputs"):
+        lines.append(f"its integer input cannot hold {fmt.share(clipped)} % of the items' values")
+    return lines
 
 
 def why_not(row: Row, rows: list[Row]) -> str:

@@ -14,7 +14,8 @@ from edgebook.rows import Row
 
 def quality(rows: list[Row]) -> pd.DataFrame:
     """One line per file: its score, macro-F1 and the worst class (in %), calibration error in points, agreement with the float
-    baseline in %, and McNemar's exact p against it. Text; a column that no row has is left out.
+    baseline in %, false alarms and misses per hour of a stream, McNemar's exact p against the baseline. Text; a column that
+    no row has is left out.
     """
     score = columns_of(ok(rows))[0]
     head = f"{score.head}, {score.unit}" if score.unit else score.head
@@ -25,24 +26,9 @@ def quality(rows: list[Row]) -> pd.DataFrame:
         "same predictions as the baseline, %": "agreement",
     }
     columns = {name: (lambda row, key=key: fmt.share(value(row, key))) for name, key in shares.items()}
+    rates = {"false alarms per hour": "extra.false_alarms_per_hour", "misses per hour": "extra.misses_per_hour"}
+    columns |= {name: (lambda row, key=key: fmt.digits(value(row, key))) for name, key in rates.items()}
     return _table(rows, {head: score.main, **columns, "McNemar p": lambda row: _probability(value(row, "extra.mcnemar_p"))})
-
-
-def feeding(row: Row) -> list[str]:
-    """What has to be known beside a score: which output and how many items were scored, and how the items reached the file."""
-    lines, preprocess = [], value(row, "extra.preprocess")
-    if output := value(row, "extra.output"):
-        lines.append(f"output {output} was scored")
-    if layout := value(row, "extra.layout"):
-        lines.append(layout)
-    if preprocess:
-        lines.append(f"the JSON beside it changes the items: times {preprocess['scale']:g}, plus {preprocess['offset']:g}")
-    if clipped := value(row, "extra.clipped_inputs"):
-        lines.append(f"its integer input cannot hold {fmt.share(clipped)} % of the items' values")
-    whole = value(row, "extra.n_test_split")
-    if row["n_test"] and whole and row["n_test"] < whole:
-        lines.append(f"{fmt.count(row['n_test'])} of {fmt.count(whole)} test items were scored, since the runtime is slow")
-    return lines
 
 
 def inside(rows: list[Row]) -> pd.DataFrame:

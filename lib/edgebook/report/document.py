@@ -14,6 +14,7 @@ from edgebook.report.aggregate import files, grouped, ok, value, with_references
 from edgebook.report.answer import Answer, answer
 from edgebook.report.choose import Limits
 from edgebook.rows import CASE, Row
+from edgebook.run_folder import executions_of
 
 SETTING = ("device", "threads", "batch_size")
 
@@ -44,9 +45,8 @@ class Case:
 
 @dataclass(frozen=True)
 class Document:
-    """rows: all that were read, as they are. problems: one line for each that could not be read. cases: what they say.
-
-    executions: those that have rows or a page, and that the preset names.
+    """rows: all that were read, as they are. cases: what they say. problems: a line for each row that could not be read, and for
+    what is damaged. executions: those that have rows or a page, and that the preset names.
     """
 
     run: str
@@ -58,21 +58,22 @@ class Document:
 
 
 def read(run_dir: Path) -> Document:
-    """The document of a run's folder. Raises BadInput when the run has no rows."""
+    """The document of a run's folder. Raises BadInput when the run has neither rows nor pages."""
     folder = Path(run_dir)
     rows, problems = rows_module.read(folder) if (folder / "rows").is_dir() else ([], [])
-    if not rows:
+    executions = _executions(folder, rows)
+    if not rows and not executions:
         raise BadInput(f"{folder}: no rows to show; `edgebook run params/quick.yaml` makes some{_first(problems)}")
-    return Document(folder.name, folder, rows, problems, cases(rows), _executions(folder, rows))
+    return Document(folder.name, folder, rows, problems, cases(rows), executions)
 
 
 def _executions(folder: Path, rows: list[Row]) -> list[str]:
     pages = {path.stem for path in (folder / "pages").glob("*.html")}
     try:
-        named = rows_module.executions_of(folder)
+        named = executions_of(folder)
     except ValueError:  # said among the problems
         named = None
-    return sorted({row["execution"] for row in rows if row["execution"]} | (pages if named is None else pages & named))
+    return sorted({row["execution"] for row in rows if row["execution"]} | (pages if named is None else pages & set(named)))
 
 
 def _first(problems: list[str]) -> str:
@@ -81,7 +82,8 @@ def _first(problems: list[str]) -> str:
 
 def cases(rows: list[Row]) -> list[Case]:
     """One case for each network on its data, device, threads and batch size: latencies of different ones do not compare."""
-    shown = [row for row in files(with_references(rows)) if row["task"] and row["model"]]
+    clean = [row for row in rows if not value(row, "extra.robustness")]  # what corrupted items say stands on their own page
+    shown = [row for row in files(with_references(clean)) if row["task"] and row["model"]]
     groups = grouped(shown, CASE)
     titles = _titles(groups)
     return [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +11,9 @@ import numpy as np
 
 from edgebook.errors import BadInput
 from edgebook.rows import Row
+
+# what NumPy and zipfile raise for a file that is gone, lacks an array or is damaged
+DAMAGED = (OSError, KeyError, ValueError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ def samples(run_dir: Path, row: Row) -> Samples:
         with np.load(path) as arrays:
             items, predictions, scores = (arrays[f"{row['row_id']}.{name}"] for name in ("items", "predictions", "item_scores"))
             return Samples(items, arrays["targets"][items], predictions, scores)
-    except (OSError, KeyError, ValueError) as error:
+    except DAMAGED as error:
         raise BadInput(f"{path}: no samples of row {row['row_id']} ({type(error).__name__})") from None
 
 

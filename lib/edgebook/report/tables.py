@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -11,7 +12,7 @@ import pandas as pd
 from edgebook.errors import BadInput
 from edgebook.report import format as fmt
 from edgebook.report.aggregate import POINT, merge, ok, value
-from edgebook.report.columns import Column, columns_of, why_not
+from edgebook.report.columns import Column, columns_of, feeding, why_not
 from edgebook.report.stylesheet import STYLE
 from edgebook.rows import Row, flatten
 
@@ -21,6 +22,14 @@ def few(rows: list[Row], columns: list[str]) -> pd.DataFrame:
     frame = table(ok(rows), ["label", *columns]).set_index("label").rename_axis(None)
     frame = frame.rename(columns=fmt.parameter).round(4).convert_dtypes().astype(object)
     return frame.where(frame.notna(), fmt.NONE)
+
+
+def plain(lines: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Lines of figures that are no rows, with rounded numbers, under their first column."""
+    if not lines:
+        return pd.DataFrame()
+    frame = pd.DataFrame(lines).rename(columns=fmt.parameter)
+    return frame.set_index(frame.columns[0]).rename_axis(None).round(4)
 
 
 def table(rows: list[Row], columns: str | list[str] = "short") -> pd.DataFrame:
@@ -118,7 +127,8 @@ def _line(row: Row, rows: list[Row], columns: list[Column], name: str, *, ship: 
     kind = "eb-base" if row["role"] == "baseline" else f"eb-{escape(str(row['status']))}"
     marks = [chip("ship")] if ship else [chip(row["role"], "role")] if row["role"] in ("control", "reference") else []
     flags = value(row, "extra.flags")
-    below = chip("; ".join(flags), "flag") if flags and row["status"] == "ok" else ""
+    below = "".join(f'<span class="eb-ci">{escape(text)}</span>' for text in feeding(row))
+    below += chip("; ".join(flags), "flag") if flags and row["status"] == "ok" else ""
     where = f'<span class="eb-ci">{escape(fmt.where(row, " · "))}</span>'
     first = f'<th scope="row">{escape(name)}{"".join(f" {mark}" for mark in marks)}{where}{below}</th>'
     if row["status"] == "ok":

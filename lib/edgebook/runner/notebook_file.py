@@ -21,7 +21,8 @@ def read_notebook(stem: str) -> dict[str, Any]:
 
 
 def reads(stem: str) -> frozenset[str]:
-    """What a notebook reads, from `{"edgebook": {"reads": [...]}}` in its metadata; data when it says nothing.
+    """What a notebook reads, from `{"edgebook": {"reads": [...]}}` in its metadata; data when it says nothing. One that reads
+    nothing explains, and leaves no rows.
 
     Raises BadInput for something that is not in READS.
     """

@@ -29,7 +29,8 @@ class Execution:
 
 
 def plan(preset: Preset, run: str) -> list[Execution]:
-    """Every execution of a preset, in order: notebook by notebook and point by point, then those that run once.
+    """Every execution of a preset, in order: those that run once and read no rows, notebook by notebook and point by point,
+    then the others that run once.
 
     Order of precedence: the notebook's cell < shared < notebooks < point < grid < command line. Raises BadInput, also for a value
     that no execution takes.
@@ -42,7 +43,12 @@ def plan(preset: Preset, run: str) -> list[Execution]:
             if point.has(stem):
                 cells = product(preset.seeds, combinations(preset.grid, stem))
                 executions += [_execution(preset, stem, run, point, seed, values) for seed, values in cells]
-    executions += [_execution(preset, stem, run) for stem in preset.once]
+    once = [_execution(preset, stem, run) for stem in preset.once]
+    executions = [
+        *(execution for execution in once if "rows" not in execution.reads),
+        *executions,
+        *(execution for execution in once if "rows" in execution.reads),
+    ]
     if not executions:
         raise BadInput(f"{preset.path}: nothing to run: it has no notebook for any of its points")
     _check_names(preset, executions)
@@ -131,7 +137,14 @@ def _check_all_taken(preset: Preset, per_point: list[str]) -> None:
     given = [("shared", preset.shared, everywhere), ("--set shared", preset.overrides.get("shared", {}), everywhere)]
     given += [("grid: shared", layer(dict.fromkeys(preset.grid.get("shared", {}))), per_point)]
     given += [(f"points[{number}]: params", point.params, takers(point)) for number, point in enumerate(preset.points)]
+    given += [(f"{where}{stem}", values, [stem] if stem in everywhere else []) for where, stem, values in _sections(preset)]
     for where, values, stems in given:
         taken = {name for stem in stems for name in parameters.notebook_defaults(stem)}
         if passed_over := sorted(values.keys() - taken - {"seed"}):
             raise BadInput(f"{preset.path}: {where}: {', '.join(passed_over)} is a parameter of no notebook that runs there")
+
+
+def _sections(preset: Preset) -> list[tuple[str, str, Values]]:
+    """(where it is given, notebook, values) of every notebook's own values."""
+    overrides = [("--set ", stem, values) for stem, values in preset.overrides.items() if stem != "shared"]
+    return [("notebooks: ", stem, values) for stem, values in preset.notebooks.items()] + overrides

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from edgebook import files
 
-SCHEMA = 2
+SCHEMA = 3
 TYPES = {"key": str, "status": str, "reason": str | None, "error": str | None, "seconds": int | float, "files": dict}
 
 
@@ -32,7 +30,7 @@ def record_path(folder: Path, name: str) -> Path:
 
 def write_record(folder: Path, name: str, record: Record) -> None:
     """Keep a record, last of all that an execution writes."""
-    files.write_text(record_path(folder, name), json.dumps({"schema": SCHEMA, **asdict(record)}, indent=1))
+    files.write_sealed_json(record_path(folder, name), {"schema": SCHEMA, **asdict(record)})
 
 
 def files_of(folder: Path, name: str) -> dict[str, str]:
@@ -73,10 +71,10 @@ def find_record(folder: Path, name: str, key: str) -> tuple[Record | None, str |
 def read_record(folder: Path, name: str) -> Record | None:
     """The record of an execution, whatever its key; None where there is none that can be read."""
     try:
-        content: Any = json.loads(record_path(folder, name).read_bytes())
-    except (OSError, ValueError, RecursionError):
+        content = files.read_sealed_json(record_path(folder, name))
+    except ValueError:
         return None
-    if not isinstance(content, dict) or content.pop("schema", None) != SCHEMA or content.keys() != TYPES.keys():
+    if content.pop("schema", None) != SCHEMA or content.keys() != TYPES.keys():
         return None
     if not all(isinstance(content[name], type_) for name, type_ in TYPES.items()):
         return None

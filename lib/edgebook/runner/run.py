@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import json
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +12,7 @@ from pathlib import Path
 from edgebook import files, paths, rows
 from edgebook.errors import BadInput
 from edgebook.registry import resolve
+from edgebook.run_folder import write_run
 from edgebook.runner import kernel, progress
 from edgebook.runner.execute import Page, Run
 from edgebook.runner.executors.executor import Executor
@@ -23,6 +24,8 @@ from edgebook.runner.progress import Progress
 from edgebook.runner.record import last_seconds
 from edgebook.runner.schedule import Schedule, find
 from edgebook.runner.signals import stopped_by_signals
+
+MARKS = ("run.json", "rows/*.jsonl")  # what a folder has that is a run's, or that notebooks have written by hand
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,12 @@ def run_preset(preset: Path, name: str, options: Options, calls: Calls) -> int:
 
     Raises BadInput before the start; SystemExit when it is stopped by Ctrl-C or SIGTERM.
     """
-    with stopped_by_signals() as stop, ExitStack() as stack:
+    with stopped_by_signals(paths.stop_file(paths.reports_dir() / name)) as stop, ExitStack() as stack:
         read = read_preset(preset, list(options.overrides))
         executions = plan(read, name)
         wanted = chosen(executions, list(options.only))
         run = Run(paths.reports_dir() / name, tuple(executions), calls.page, read.limits)
+        files.check_own(run.folder, MARKS)
         found = {execution.name: find(run, execution, fresh=options.fresh) for execution in wanted}
         pending = [execution for execution in wanted if not found[execution.name].record]
         executor: Executor = this_machine(options.jobs)
@@ -79,8 +83,7 @@ def run_preset(preset: Path, name: str, options: Options, calls: Calls) -> int:
         for folder in (run.folder, paths.store_dir()):
             files.check_writable(folder)
         stack.enter_context(_alone_in(run.folder))
-        content = {"preset": str(read.path), "executions": [execution.name for execution in executions]}
-        files.write_text(run.folder / "run.json", json.dumps(content, indent=1))
+        write_run(run.folder, str(read.path), [execution.name for execution in executions])
         counts = _progress(run, wanted, executor)
         say = stack.enter_context(progress.shown(counts, plain=options.plain))
         Schedule(run, wanted, found, executor, counts, say, stop, fresh=options.fresh).execute()
@@ -118,7 +121,8 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 def clean_up(folder: Path) -> None:
     """Remove what killed processes have left: sockets, files that were being written, locks that nobody holds."""
-    files.remove_abandoned(kernel.sockets_folder(), f"{kernel.SOCKETS}*")
+    for place in {kernel.sockets_folder(), Path(tempfile.gettempdir())}:
+        files.remove_abandoned(place, f"{files.SCRATCH}*")
     for place in (folder, paths.store_dir()):
         for pattern in (f".*{files.DRAFT}", f"*/.*{files.DRAFT}", f"*/*/.*{files.DRAFT}"):
             files.remove_abandoned(place, pattern)

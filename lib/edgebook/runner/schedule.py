@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 
+from edgebook.errors import Stopped
 from edgebook.paths import measurements_dir
 from edgebook.runner import execute
 from edgebook.runner.execute import RowsState, Run
@@ -15,8 +16,8 @@ from edgebook.runner.executors.executor import Executor, Outcome
 from edgebook.runner.failure import Failure, oom_kills
 from edgebook.runner.plan import Execution, sources
 from edgebook.runner.progress import Progress, Say
-from edgebook.runner.record import Record, find_record, write_record
-from edgebook.runner.signals import Stop, Stopped
+from edgebook.runner.record import Record, find_record, record_path, write_record
+from edgebook.runner.signals import Stop
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ class Schedule:
             print(f"edgebook: {execution.name}: {there.reason}; executed again", file=sys.stderr, flush=True)
         if self.fresh:
             shutil.rmtree(measurements_dir(self.run.folder, execution.name), ignore_errors=True)
+        record_path(self.run.folder, execution.name).unlink(missing_ok=True)  # what it says is about to be replaced
         rows = execute.rows_state(self.run, execution)
         self.in_flight[execution.name] = InFlight(execution, there.key, rows, oom_kills())
         self.executor.submit(self.run, execution, there.key)

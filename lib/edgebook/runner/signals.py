@@ -7,27 +7,28 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-
-class Stopped(BaseException):
-    """Raised where the run ends; no `except Exception` on the way holds it."""
-
-    def __init__(self, number: int):
-        super().__init__(number)
-        self.number = number
+from edgebook.errors import Stopped
 
 
 @dataclass
 class Stop:
-    """Whether a stop was asked for, and how many executions are in flight, which the first Ctrl-C leaves alone."""
+    """Whether a stop was asked for, and how many executions are in flight, which the first Ctrl-C leaves alone.
+
+    file: made at the first Ctrl-C, for executions that can end early with what they have.
+    """
 
     asked: bool = False
     n_running: int = 0
+    file: Path | None = None
 
     def on_signal(self, number: int, frame: object) -> None:
         """Remember the first Ctrl-C; raise Stopped at the second, at SIGTERM, and where nothing runs."""
         if number == signal.SIGINT and self.n_running and not self.asked:
             self.asked = True
+            if self.file is not None:
+                self.file.touch()
             what = "1 execution is" if self.n_running == 1 else f"{self.n_running} executions are"
             print(f"\nedgebook: stopping: {what} finished first; Ctrl-C again ends at once", file=sys.stderr, flush=True)
             return
@@ -37,9 +38,14 @@ class Stop:
 
 
 @contextmanager
-def stopped_by_signals() -> Iterator[Stop]:
-    """Until the end of the block signals stop it. What ends it by Stopped leaves with one line and the code shells expect."""
-    stop = Stop()
+def stopped_by_signals(file: Path | None = None) -> Iterator[Stop]:
+    """Until the end of the block signals stop it. What ends it by Stopped leaves with one line and the code shells expect.
+
+    file: see Stop; an old one is removed.
+    """
+    stop = Stop(file=file)
+    if file is not None:
+        file.unlink(missing_ok=True)
     before = {number: signal.signal(number, stop.on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgebook import files
+from edgebook.run_folder import executions_of
 from edgebook.runner import progress
 from edgebook.runner.record import read_record, record_path
 
@@ -65,6 +65,6 @@ def _state(folder: Path, name: str, going: progress.Progress | None) -> State:
 def _names(folder: Path) -> list[str]:
     """The executions of the run, in order; those with a record where run.json cannot be read."""
     try:
-        return list(map(str, json.loads((folder / "run.json").read_bytes())["executions"]))
-    except (OSError, ValueError, LookupError, TypeError):
+        return executions_of(folder) or []
+    except ValueError:
         return sorted(path.stem for path in (folder / "state").glob("*.json"))

@@ -20,18 +20,16 @@ from __future__ import annotations
 
 import importlib.metadata
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
-
-import numpy as np
 
 from edgebook.errors import BadInput, Unsupported
 from edgebook.registry import pick, resolve
 from edgebook.runtimes import random_operators
 from edgebook.runtimes.artifact import Artifact, source_path
 from edgebook.runtimes.contract import registered
+from edgebook.runtimes.program import Program
 
 __all__ = ["RUNTIMES", "Artifact", "Program", "Quant", "Runtime", "source_path"]
 
@@ -82,34 +80,6 @@ class Quant:
     seed: int = 0
     reduce_range: bool = False
     per_layer: tuple[tuple[str, str], ...] = ()  # (pattern, precision)
-
-
-@dataclass(frozen=True)
-class Program:
-    """A loaded file: `put` an input (1, ...) in place, `invoke` (the runtime's call, which is timed), `get` the output."""
-
-    put: Callable[[np.ndarray], None]
-    invoke: Callable[[], Any]
-    get: Callable[[], np.ndarray]
-    input_shape: tuple[int, ...]  # of one item
-    any_batch: bool = False  # `put` takes any number of items
-    batch: int = 1  # items per call, unless any_batch
-    outputs: dict[str, Callable[[], np.ndarray]] = field(default_factory=dict)  # name -> `get`, where a file has several
-    input_range: tuple[float, float] | None = None  # of the real values that an integer input holds
-
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """Float outputs (n, ...) for float inputs (n, ...)."""
-        if self.any_batch:
-            return self._call(x)
-        n, lacking = len(x), -len(x) % self.batch
-        x = np.concatenate([x, np.zeros((lacking, *x.shape[1:]), x.dtype)]) if lacking else x
-        return np.concatenate([self._call(x[i : i + self.batch]) for i in range(0, len(x), self.batch)])[:n]
-
-    def _call(self, x: np.ndarray) -> np.ndarray:
-        self.put(x)
-        self.invoke()
-        y = np.array(self.get(), dtype=np.float32)
-        return y if y.shape[:1] == x.shape[:1] else y.reshape(len(x), -1)  # some files give no batch dimension
 
 
 def runtime(name: str) -> Runtime:
@@ -259,6 +229,7 @@ RUNTIMES: dict[str, Runtime] = registered(
         has_memory=False,
         on_cores=True,
         streams=True,
+        owns_extension=False,  # C from elsewhere is code that would run
     ),
     *(Runtime(name, **_VELA) for name in ("vela", "vela-u65", "vela-u85")),
 )

@@ -22,6 +22,7 @@ from edgebook.rows import join
 from edgebook.runtimes.base import RUNTIMES, Artifact, Quant, Runtime, check, versions
 from edgebook.runtimes.base import runtime as record_of
 from edgebook.runtimes.calibration import calibration_items
+from edgebook.runtimes.export_limit import limited
 from edgebook.runtimes.exportable import exportable
 from edgebook.runtimes.exporter_tables import kept_tables
 from edgebook.runtimes.file_store import stored
@@ -34,6 +35,7 @@ from edgebook.training.weights import weights_hash
 
 N_COMPARED = 8  # items on which a finished file must give the outputs of the whole one
 NO_OPERATOR = re.compile(r"(?:Lowering not found: |Operator torch\._ops\.|op=')((?:aten|prims)[.:]\w+)")
+FROM_DATA = re.compile(r"but got FakeTensor|data-dependent")  # PyTorch's words for a size or a branch that an item decides
 
 
 def export(
@@ -91,7 +93,7 @@ def _stored(model: nn.Module, task: Task, record: Runtime, quant: Quant | None, 
     def make(folder: Path) -> dict[str, Any]:
         source = _source(model, task, record, quant, batch_size)
         try:
-            with lock.training(), quiet(), kept_tables():
+            with lock.training(), limited(), quiet(), kept_tables():
                 return _make(model, task, record, quant, batch_size, source, folder)
         except (BadInput, Unsupported):
             raise
@@ -137,9 +139,20 @@ def _make(
         columns = join(columns, known, _from_network(side, network, task, quant, output, batch_size))
     if reason := why_random(record, output):
         raise Unsupported(f"{record.name}: {reason}", code="fidelity")
-    if record.finishes:
+    if record.finishes:  # which runs the file
         columns = join(columns, side.finish(whole, path, task.x_train[: max(N_COMPARED, batch_size)].numpy()))
+    elif quant or isinstance(model, FakeQuantized):
+        _check_loads(record, path)
     return columns
+
+
+def _check_loads(record: Runtime, path: Path) -> None:
+    """Raises Unsupported for an integer file that its own runtime refuses."""
+    try:
+        record.side("load").load(path)
+    except BadInput as error:
+        reason = one_line(error).removeprefix(f"{path}: ")
+        raise Unsupported(f"{record.name} refuses its own integer file: {reason}", code="operator") from error
 
 
 def _from_network(side: Any, network: nn.Module, task: Task, quant: Quant | None, path: Path, batch_size: int) -> dict[str, Any]:
@@ -150,10 +163,13 @@ def _from_network(side: Any, network: nn.Module, task: Task, quant: Quant | None
 
 
 def _reason(record: Runtime, error: Exception) -> Exception:
-    """The exporter's failure in one line: the operator that it lacks, or the innermost cause."""
+    """The exporter's failure in one line: the operator that it lacks, what the forward does, or the innermost cause."""
     if operator := NO_OPERATOR.search(str(error)):
-        return Unsupported(f"{record.name} has no operator {operator[1]}", code="operator")
+        return Unsupported(f"{record.name} has no operator {operator[1]}", code="operator", operator=operator[1])
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
+    if FROM_DATA.search(str(cause)):
+        reason = f"a size or a branch in the forward depends on the item, which no file can hold ({one_line(cause)})"
+        return Unsupported(f"{record.name}: {reason}", code="structure")
     return RuntimeError(f"{record.name}: {one_line(cause)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -14,7 +13,7 @@ from edgebook import files
 from edgebook.paths import store_dir
 
 DRAFT = ".draft-"
-INDEX = "index.json"  # {"columns": those that `make` returned, "sha256": {file: digest}}
+INDEX = "index.json"  # {"columns": those that `make` returned, "files": {file: digest}}
 
 
 def stored(key: str, make: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
@@ -33,7 +32,7 @@ def stored(key: str, make: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict
     files.check_writable(folder.parent)
     with files.temporary_folder(folder.parent, DRAFT) as draft:  # held, so that only those of killed processes are removed
         columns = make(draft)
-        files.write_text(draft / INDEX, json.dumps({"columns": columns, "sha256": _digests(draft)}))
+        files.write_sealed_json(draft / INDEX, {"columns": columns, "files": _digests(draft)})
         try:
             os.rename(draft, folder)
         except OSError:
@@ -45,9 +44,9 @@ def stored(key: str, make: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict
 def _checked(folder: Path) -> dict[str, Any] | None:
     """The columns of a folder, or None when it is damaged."""
     try:
-        index = json.loads((folder / INDEX).read_text())
-        return index["columns"] if index["sha256"] == _digests(folder) else None
-    except (OSError, ValueError, KeyError):
+        index = files.read_sealed_json(folder / INDEX)
+        return index["columns"] if index["files"] == _digests(folder) else None
+    except (OSError, ValueError):
         return None
 
 

@@ -29,6 +29,6 @@ def real_range(detail: dict[str, Any]) -> tuple[float, float] | None:
 
 
 def to_real(q: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
-    """(q - zero_point) * scale for integer tensors, others as they are."""
+    """(q - zero_point) * scale for integer tensors; others as they are, such as class numbers, which have no scale."""
     scale, zero_point = detail["quantization"]
-    return (q.astype(np.float32) - zero_point) * scale if np.issubdtype(q.dtype, np.integer) else q
+    return (q.astype(np.float32) - zero_point) * scale if np.issubdtype(q.dtype, np.integer) and scale else q

@@ -37,9 +37,9 @@ def hypervolume(points: np.ndarray, reference: Sequence[float]) -> float:
 
     A point that is worse than the reference in any objective adds nothing. Source: Zitzler and Thiele 1999, IEEE TEC 3(4).
     """
-    points, reference = np.asarray(points, dtype=float), np.asarray(reference, dtype=float)
-    inside = points[np.all(points <= reference, axis=1)]
-    return float(compute_hypervolume(inside, reference)) if len(inside) else 0.0
+    points, corner = np.asarray(points, dtype=float), np.asarray(reference, dtype=float)
+    inside = points[np.all(points <= corner, axis=1)]
+    return float(compute_hypervolume(inside, corner)) if len(inside) else 0.0
 
 
 def hypervolume_curve(trials: Sequence[Trial], objectives: dict[str, str], reference: dict[str, float]) -> np.ndarray:
@@ -114,7 +114,8 @@ def rank_correlation(proxy: Sequence[float], score: Sequence[float], *, method: 
         raise BadInput(f"rank correlation of {n} and {len(score)} scores; allowed: as many, at least 5")
     if min(len(set(proxy)), len(set(score))) < 2:
         raise BadInput("rank correlation of scores that are all the same; allowed: scores that differ")
-    r = float(stats.spearmanr(proxy, score).statistic if method == "spearman" else stats.kendalltau(proxy, score).statistic)
+    correlate: Any = stats.spearmanr if method == "spearman" else stats.kendalltau
+    r = float(correlate(proxy, score).statistic)
     variance = (1 + r**2 / 2) / (n - 3) if method == "spearman" else 0.437 / (n - 4)
     half = stats.norm.ppf((1 + CONFIDENCE) / 2) * math.sqrt(variance)
     z = math.atanh(np.clip(r, -1 + 1e-12, 1 - 1e-12))

@@ -48,10 +48,9 @@ def genetic_algorithm(
 
     def draw() -> tuple[Genes, dict[str, Any]]:
         mother, father = (_tournament(history, parents, rng, tournament) for _ in range(2))
-        genes = [dict(history.trials[index].genes) for index in (mother, father)]
-        crossed = _crossed(space, *genes, rng) if rng.random() < crossover else genes[0]
-        steps = [history.trials[index].step for index in (mother, father)]
-        return mutate(space, crossed, rng, rate=rate), {"generation": generation, "parents": steps}
+        first, second = history.trials[mother], history.trials[father]
+        crossed = _crossed(space, first.genes, second.genes, rng) if rng.random() < crossover else first.genes
+        return mutate(space, crossed, rng, rate=rate), {"generation": generation, "parents": [first.step, second.step]}
 
     return draw
 

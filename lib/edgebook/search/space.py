@@ -7,6 +7,7 @@ plain binary string of the textbook genetic algorithm: a fixed list of optional 
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator
 from dataclasses import asdict, astuple, dataclass
@@ -177,6 +178,16 @@ class BitSpace:
 
 
 AnySpace = Space | BitSpace
+
+
+def space_of(input_shape: tuple[int, ...], fields: dict[str, Any]) -> Space:
+    """The Space of a preset's mapping: field -> list of its values. Raises BadInput for a field that it does not have."""
+    allowed = [field.name for field in dataclasses.fields(Space) if field.name != "input_shape"]
+    if unknown := sorted(fields.keys() - set(allowed)):
+        raise BadInput(f"search_space: {', '.join(unknown)} is not a field of it; allowed: {', '.join(allowed)}")
+    if single := [name for name, values in fields.items() if not isinstance(values, list | tuple)]:
+        raise BadInput(f"search_space: {single[0]} = {fields[single[0]]!r}; allowed: a list of values")
+    return Space(tuple(input_shape), **{name: tuple(values) for name, values in fields.items()})
 
 
 def is_member(space: AnySpace, genes: Genes) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import optuna
 from filelock import FileLock, Timeout
+from optuna.trial import TrialState
 
 from edgebook.errors import BadInput
 
@@ -43,12 +44,17 @@ def open_study(folder: Path, name: str, directions: list[str], signature: dict[s
 
 def load_study(folder: Path, method: str, seed: int) -> optuna.Study:
     """The study of a search, for Optuna's importances and figures. Raises BadInput where there is none."""
+    return named_study(folder, study_name(method, seed))
+
+
+def named_study(folder: Path, name: str) -> optuna.Study:
+    """A study of a folder's file by its name. Raises BadInput where there is none."""
     if not (folder / FILE).is_file():
         raise BadInput(f"{folder / FILE}: there is no study; allowed: a folder that was searched in")
     names = optuna.get_all_study_names(_url(folder))
-    if study_name(method, seed) not in names:
-        raise BadInput(f"{folder / FILE}: no study {study_name(method, seed)}; it has {', '.join(sorted(names))}")
-    return optuna.load_study(study_name=study_name(method, seed), storage=_url(folder))
+    if name not in names:
+        raise BadInput(f"{folder / FILE}: no study {name}; it has {', '.join(sorted(names))}")
+    return optuna.load_study(study_name=name, storage=_url(folder))
 
 
 def study_name(method: str, seed: int) -> str:
@@ -81,6 +87,14 @@ def is_dead(folder: Path, name: str, worker: int) -> bool:
     with contextlib.suppress(Timeout), _worker_lock(folder, name, worker).acquire(timeout=0):
         return True
     return False
+
+
+def fail_abandoned(study: optuna.Study, folder: Path, worker: int) -> None:
+    """End running trials whose worker is no more. Whoever asks holds the lock, so a trial without a worker is abandoned too."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        asker = trial.user_attrs.get("proposal", {}).get("worker")
+        if asker in (None, worker) or is_dead(folder, study.study_name, asker):
+            study.tell(trial.number, state=TrialState.FAIL)
 
 
 def _check_signature(study: optuna.Study, path: Path, signature: dict[str, str]) -> None:

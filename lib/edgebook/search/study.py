@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,36 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from edgebook.errors import BadInput, Unsupported
 from edgebook.models.genotype import Genotype
 from edgebook.registry import pick
-from edgebook.search.evolution import ageing_evolution, genetic_algorithm, nsga2
+from edgebook.search import METHODS
 from edgebook.search.history import Aim, Draw, History, Trial, excess, fitness
-from edgebook.search.q_learning import q_learning
-from edgebook.search.random import random_search
 from edgebook.search.space import AnySpace, Genes
-from edgebook.search.storage import asking, is_dead, new_worker, open_study, study_name
+from edgebook.search.storage import asking, fail_abandoned, new_worker, open_study, study_name
 
 N_SEEN = 200  # proposals seen before, after which random members are drawn; as many again end the search
 
 Evaluate = Callable[[Genotype], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Evaluations, or seconds of evaluation, of all runs of a study together; of both the first that is spent.
+
+    Raises BadInput where neither is given, or one is not above zero.
+    """
+
+    n_evaluations: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self):
+        if self.n_evaluations is None and self.seconds is None:
+            raise BadInput("search: no budget; allowed: n_evaluations or seconds")
+        for name, value in (("n_evaluations", self.n_evaluations), ("seconds", self.seconds)):
+            if value is not None and (isinstance(value, bool) or not value > 0):
+                raise BadInput(f"search: {name} = {value!r}; allowed: a number above zero")
+
+    def is_spent(self, n_evaluations: int, seconds: float) -> bool:
+        """Whether so many evaluations, or so many seconds, are all that is allowed."""
+        return n_evaluations >= (self.n_evaluations or math.inf) or seconds >= (self.seconds or math.inf)
 
 
 @dataclass(frozen=True)
@@ -39,7 +60,7 @@ class _Run:
     study: optuna.Study
     space: AnySpace
     aim: Aim
-    propose: Callable[[History, np.random.Generator], Draw]
+    propose: Callable[[AnySpace, History, np.random.Generator], Draw]
     seed: int
     folder: Path
     worker: int
@@ -50,14 +71,13 @@ def search(
     evaluate: Evaluate,
     folder: Path,
     *,
+    budget: Budget,
     method: str = "random",
     aim: Aim | None = None,
-    n_evaluations: int | None = None,
-    seconds: float | None = None,
     seed: int = 0,
     settings: dict[str, Any] | None = None,
 ) -> list[Trial]:
-    """All trials of the study in `folder`, in their order, after `n_evaluations` or `seconds` of evaluation, all runs together.
+    """All trials of the study in `folder`, in their order, when the budget is spent.
 
     evaluate: genotype -> figures, among them the objectives and the limited figures of `aim`; no member is evaluated twice.
     Where it raises Unsupported or BadInput, or a figure is not finite, the trial has failed with that reason, and counts.
@@ -65,7 +85,6 @@ def search(
     METHODS. The search ends early where no unseen member can be drawn. Raises BadInput for a budget that is missing or not
     above zero, an unknown method or setting, and a study of another space, aim or settings.
     """
-    check_budget(n_evaluations, seconds)
     settings, aim = settings or {}, aim or Aim()
     known = method_settings(method)
     if unknown := sorted(settings.keys() - known):
@@ -74,20 +93,10 @@ def search(
         signature = {"space": repr(space), "aim": repr(aim), "settings": repr(settings)}
         study = open_study(folder, study_name(method, seed), list(aim.objectives.values()), signature)
     with new_worker(folder, study.study_name) as worker:
-        propose = lambda history, rng: METHODS[method](space, history, rng, **settings)  # noqa: E731
-        run = _Run(study, space, aim, propose, seed, folder, worker)
-        while (trial := _next(run, n_evaluations or math.inf, seconds or math.inf)) is not None:
+        run = _Run(study, space, aim, partial(pick(METHODS, method, "search method"), **settings), seed, folder, worker)
+        while (trial := _next(run, budget)) is not None:
             _evaluate(run, trial, evaluate)
     return finished(study, space)
-
-
-def check_budget(n_evaluations: int | None, seconds: float | None) -> None:
-    """Raises BadInput where neither is given, or one is not above zero."""
-    if n_evaluations is None and seconds is None:
-        raise BadInput("search: no budget; allowed: n_evaluations or seconds")
-    for name, value in (("n_evaluations", n_evaluations), ("seconds", seconds)):
-        if value is not None and (isinstance(value, bool) or not value > 0):
-            raise BadInput(f"search: {name} = {value!r}; allowed: a number above zero")
 
 
 def finished(study: optuna.Study, space: AnySpace) -> list[Trial]:
@@ -102,17 +111,17 @@ def _trial(trial: FrozenTrial, space: AnySpace) -> Trial:
     return Trial(proposal["step"], trial.params, genotype, result["figures"], proposal["notes"], result["error"], seconds)
 
 
-def _next(run: _Run, n_evaluations: float, seconds: float) -> optuna.Trial | None:
+def _next(run: _Run, budget: Budget) -> optuna.Trial | None:
     """The next trial, which this worker is to evaluate; None where the budget is spent or the space is exhausted."""
     with asking(run.folder):
-        _fail_abandoned(run)
+        fail_abandoned(run.study, run.folder, run.worker)
         asked = [trial for trial in run.study.get_trials(deepcopy=False) if not _is_abandoned(trial)]
         past = finished(run.study, run.space)
-        if len(asked) >= n_evaluations or sum(trial.seconds for trial in past) >= seconds:
+        if budget.is_spent(len(asked), sum(trial.seconds for trial in past)):
             return None
         rng = np.random.default_rng((run.seed, len(asked)))
         good = tuple(trial for trial in past if trial.error is None)
-        draw = run.propose(History(good, fitness(good, run.aim, rng), run.study), rng)
+        draw = run.propose(run.space, History(good, fitness(good, run.aim, rng), run.study), rng)
         seen = {trial.user_attrs["proposal"]["genotype"] for trial in asked}
         if (unseen := _draw_unseen(run.space, draw, seen, rng)) is None:
             return None
@@ -177,23 +186,6 @@ def _is_abandoned(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.FAIL and "result" not in trial.user_attrs
 
 
-def _fail_abandoned(run: _Run) -> None:
-    """End running trials whose worker is no more. Whoever asks holds the lock, so a trial without a worker is abandoned too."""
-    for trial in run.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        worker = trial.user_attrs.get("proposal", {}).get("worker")
-        if worker in (None, run.worker) or is_dead(run.folder, run.study.study_name, worker):
-            run.study.tell(trial.number, state=TrialState.FAIL)
-
-
 def method_settings(method: str) -> list[str]:
     """The names of the settings of a method. Raises BadInput for an unknown one."""
     return list(pick(METHODS, method, "search method").__kwdefaults__ or {})
-
-
-METHODS = {
-    "random": random_search,
-    "ga": genetic_algorithm,
-    "ageing": ageing_evolution,
-    "nsga2": nsga2,
-    "q_learning": q_learning,
-}

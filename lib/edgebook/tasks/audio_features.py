@@ -74,4 +74,4 @@ def features(signals: np.ndarray, made: dict[str, Any]) -> np.ndarray:
         return log_mel
     from scipy.fft import dct
 
-    return dct(log_mel, type=2, norm="ortho", axis=-1)[..., : made["n_mfcc"]]
+    return np.asarray(dct(log_mel, type=2, norm="ortho", axis=-1))[..., : made["n_mfcc"]]

@@ -33,8 +33,7 @@ def fashion_mnist() -> Task:
     Read from the folder EDGEBOOK_DATA, Debian's package, or a verified download kept in the user's cache.
     Raises BadInput when none of these has the files. Source: Xiao et al., arXiv 1708.07747.
     """
-    files = [(local_folder() or _download()) / name for name in MD5]
-    x, y, x_test, y_test = (read_idx(file) for file in files)
+    x, y, x_test, y_test = read_images()
     scale, offset = 1 / (255 * STD), -MEAN / STD
     x_train, y_train, x_val, y_val = split_validation(x, y.long())
     x_train, x_val, x_test = (part.unsqueeze(1).float().mul_(scale).add_(offset) for part in (x_train, x_val, x_test))
@@ -52,6 +51,12 @@ def fashion_mnist() -> Task:
         licence="MIT",
         source="https://github.com/zalandoresearch/fashion-mnist",
     )
+
+
+def read_images() -> tuple[torch.Tensor, ...]:
+    """Images uint8 (60000, 28, 28), labels (60000,), and the same of the 10,000 for test. Raises BadInput where they are not."""
+    folder = local_folder() or _download()
+    return tuple(read_idx(folder / name) for name in MD5)
 
 
 def local_folder() -> Path | None:

@@ -66,8 +66,9 @@ def load(description: Description, name: str) -> Task:
     path = Path(description.path)
     form = FORMATS[format_of(path)]
     check_used(description, frozenset((*OF_EVERY, *form.fields)), str(name))
-    standardize = form.standardize if description.standardize is None else description.standardize
-    return assemble(resolve(form.read)(path, description), description, name, str(path), standardize=standardize)
+    items = resolve(form.read)(path, description)
+    standardize = form.standardize or items.is_raw if description.standardize is None else description.standardize
+    return assemble(items, description, name, str(path), standardize=standardize)
 
 
 def format_of(path: Path) -> str:

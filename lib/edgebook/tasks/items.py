@@ -22,8 +22,7 @@ class Items:
     place: number of an item -> what users call it. raw: what the values of an item are. groups: (n,) texts. splits: (n,) texts
     train, val, test. broken: number of an item -> what is wrong with it. skipped: the same for what is no item any more.
     settings: how the values were made from files, as plain data. class_names: of labels that are numbers 0, 1, ... kind: of the
-    task, where the data name it. notes: sentences to be
-    said. seconds: duration of an item.
+    task, where the data name it. notes: sentences to be said. seconds: duration of an item.
     """
 
     x: np.ndarray
@@ -39,6 +38,7 @@ class Items:
     kind: str = ""
     seconds: float | None = None
     notes: tuple[str, ...] = ()
+    is_raw: bool = False  # levels of 8 bits, which no network learns from as they are
 
     def only(self, mask: np.ndarray) -> Items:
         """The items of a mask (n,) or of ascending numbers; nothing is copied where all stay."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
 import zlib
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from edgebook.errors import BadInput
 from edgebook.tasks.description import Description
@@ -16,6 +18,13 @@ PARTS = ("train", "val", "test")
 OF_ITEMS = ("x", "y", "groups")  # arrays with one entry for each item: whole, or one for each split
 ALLOWED = (*(f"{name}_{part}" for part in PARTS for name in ("x", "y")), "x", "y", "groups")
 ALLOWED += (*(f"groups_{part}" for part in PARTS), "kind", "class_names")
+COLOURS = (3, 4)  # channels of an image, by which channels last are told from channels first
+LEAST_SIDE = 8  # pixels of such an image
+RAW = (32, 255)  # between these is the largest value of images with levels of 8 bits; of digits and shares it is smaller
+TRANSPOSED = "images of shape (n, height, width, channels) were turned into (n, channels, height, width)"
+LEVELS = "levels 0..255, brought to mean 0 and deviation 1 per channel"
+UNREADABLE = (OSError, EOFError, ValueError, AttributeError, TypeError, KeyError, RuntimeError, MemoryError, SyntaxError)
+UNREADABLE += (zlib.error, lzma.LZMAError, zipfile.BadZipFile)  # what numpy and zipfile raise for damaged, foreign or encrypted
 Arrays = dict[str, np.ndarray]
 
 
@@ -24,16 +33,19 @@ def read(path: Path, description: Description) -> Items:
 
     x is used as given, as float32: (n, features), (n, C, T) or (n, C, H, W). y: labels (n,), whole numbers or texts; values
     (n,) or (n, k); classes of pixels (n, H, W). groups: whom each item is from, (n,), whole or for each split. class_names:
-    for labels 0, 1, ... kind: of the task. Raises BadInput, one line that names the file and the key.
+    for labels 0, 1, ... kind: of the task. Images with channels last are transposed, and raw levels 0..255 are to be brought to
+    one scale; both become notes. Raises BadInput, one line that names the file and the key.
     """
-    arrays = _arrays(path)
+    arrays = read_arrays(path)
+    _check_keys(path, arrays)
     parts = ["", *(f"_{part}" for part in PARTS)]
     parts = [part for part in parts if f"x{part}" in arrays]
-    x = [_values(path, f"x{part}", arrays) for part in parts]
+    x, notes = as_images([values(path, f"x{part}", arrays) for part in parts])
+    is_raw = has_levels(x)
     for part, items in zip(parts, x):
         if items.shape[1:] != x[0].shape[1:]:
             raise _bad(path, f"x{part}", f"has items of shape {items.shape[1:]}", f"{x[0].shape[1:]}, as in x{parts[0]}")
-    y = [_labels(path, f"y{part}", arrays, len(items)) for part, items in zip(parts, x)]
+    y = [labels_of(path, f"y{part}", arrays, len(items)) for part, items in zip(parts, x)]
     _same_labels(path, parts, y)
     splits = None if parts == [""] else np.repeat([part[1:] for part in parts], [len(items) for items in x])
     starts = np.cumsum([0, *(len(items) for items in x)])
@@ -46,12 +58,30 @@ def read(path: Path, description: Description) -> Items:
         np.concatenate(x) if len(x) > 1 else x[0],
         np.concatenate(y) if len(y) > 1 else y[0],
         place,
-        "items as in the file",
+        "levels, 0..255" if is_raw else "items as in the file",
         _groups(path, parts, arrays, [len(items) for items in x]),
         splits,
-        class_names=_class_names(path, arrays),
+        class_names=class_names(path, arrays),
         kind=_kind(path, arrays),
+        notes=(*notes, LEVELS) if is_raw and description.standardize is not False else notes,
+        is_raw=is_raw,
     )
+
+
+def as_images(x: list[np.ndarray]) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    """(the arrays, notes): images with channels last are transposed, where the shape leaves no doubt."""
+    _, height, width, channels = x[0].shape if x[0].ndim == 4 else (0, 0, 0, 0)
+    is_last = channels in COLOURS or (channels == 1 and height == width)  # one channel: (n, 9, 128, 1) may be nine sensors
+    if not is_last or min(height, width) < LEAST_SIDE:
+        return x, ()
+    return [np.ascontiguousarray(np.moveaxis(part, -1, 1)) for part in x], (TRANSPOSED,)
+
+
+def has_levels(x: list[np.ndarray]) -> bool:
+    """Whether images hold levels of 8 bits as they are: whole numbers from 0 to 255."""
+    if x[0].ndim != 4 or not RAW[0] < max(float(part.max()) for part in x) <= RAW[1]:
+        return False
+    return all(part.min() >= 0 and (part == np.floor(part)).all() for part in x)
 
 
 def _kind(file: Path, arrays: Arrays) -> str:
@@ -65,17 +95,32 @@ def _bad(file: Path, key: str, given: str, allowed: str) -> BadInput:
     return BadInput(f"{file}: {key} {given}; allowed: {allowed}")
 
 
-def _arrays(file: Path) -> Arrays:
+def read_arrays(file: Path) -> Arrays:
+    """The arrays of a file by their keys. Raises BadInput for one that cannot be read, that memory cannot hold, or whose keys are
+    not in ALLOWED.
+    """
     try:
+        with zipfile.ZipFile(file) as members:
+            n_bytes = sum(member.file_size for member in members.infolist())
+        if n_bytes > psutil.virtual_memory().available / 2:
+            raise MemoryError(f"its arrays take {n_bytes / 1e9:.1f} GB")
         with np.load(file, allow_pickle=False) as archive:
             keys = list(archive.keys())
             arrays = {key: archive[key] for key in keys if key in ALLOWED}
-    except (OSError, EOFError, ValueError, AttributeError, TypeError, zlib.error, zipfile.BadZipFile) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+    except UNREADABLE as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise BadInput(f"{file} cannot be read as .npz: {reason}; allowed: plain arrays, nothing pickled") from error
     unknown = [key for key in keys if key not in arrays]
     if unknown:  # a mistyped x_val would otherwise be passed over in silence
-        raise _bad(file, ", ".join(unknown), "unknown", ", ".join(ALLOWED))
+        raise _bad(file, ", ".join(unknown)[:200], "unknown", ", ".join(ALLOWED))
+    if wrong := [key for key, array in arrays.items() if not isinstance(array, np.ndarray)]:
+        raise _bad(file, wrong[0], "is no array", "arrays as numpy writes them")
+    return arrays
+
+
+def _check_keys(file: Path, arrays: Arrays) -> None:
+    """Raises BadInput for arrays that are missing, or that contradict each other."""
+    keys = list(arrays)
     needed = ("x", "y") if "x" in keys else ("x_train", "y_train", "x_test", "y_test")
     needed += ("x_val", "y_val") if {"x_val", "y_val"} & set(keys) else ()
     missing = [key for key in needed if key not in keys]
@@ -83,10 +128,10 @@ def _arrays(file: Path) -> Arrays:
         raise _bad(file, ", ".join(missing), "missing", ", ".join(ALLOWED))
     if "x" in keys and (given := [key for key in keys if key.startswith(("x_", "y_", "groups_"))]):
         raise _bad(file, ", ".join(given), "stands beside x and y", "either x and y, or x_train, y_train, ...")
-    return arrays
 
 
-def _values(file: Path, key: str, arrays: Arrays) -> np.ndarray:
+def values(file: Path, key: str, arrays: Arrays) -> np.ndarray:
+    """The items under a key, float32 (n, ...). Raises BadInput for what is no items."""
     array = arrays[key]
     if array.dtype.kind not in "biuf":
         raise _bad(file, key, f"has dtype {array.dtype}", "numbers")
@@ -96,7 +141,8 @@ def _values(file: Path, key: str, arrays: Arrays) -> np.ndarray:
         return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def _labels(file: Path, key: str, arrays: Arrays, n: int) -> np.ndarray:
+def labels_of(file: Path, key: str, arrays: Arrays, n: int) -> np.ndarray:
+    """The labels of n items under a key. Raises BadInput for what is no labels."""
     array = arrays[key]
     if array.dtype.kind not in "iufbU":
         raise _bad(file, key, f"has dtype {array.dtype}", "whole numbers, texts or values")
@@ -128,7 +174,8 @@ def _groups(file: Path, parts: list[str], arrays: Arrays, sizes: list[int]) -> n
     return np.concatenate([arrays[key].astype(str) for key in given]) if given else None
 
 
-def _class_names(file: Path, arrays: Arrays) -> tuple[str, ...]:
+def class_names(file: Path, arrays: Arrays) -> tuple[str, ...]:
+    """The names of classes 0, 1, ..., or (). Raises BadInput for what is no list of different texts."""
     if "class_names" not in arrays:
         return ()
     names = arrays["class_names"]

@@ -40,11 +40,11 @@ def vibration() -> Task:
 def _part(random: np.random.Generator, n_normal: int, n_faulty: int) -> tuple[torch.Tensor, torch.Tensor]:
     """(x, y), normal items first."""
     severity = np.concatenate([np.zeros(n_normal), random.uniform(0.1, 1.0, n_faulty)])
-    x = (_log_powers(_signals(random, severity)) - LOG_MEAN) / LOG_STD
+    x = (log_powers(signals(random, severity)) - LOG_MEAN) / LOG_STD
     return torch.from_numpy(x.astype(np.float32)), torch.from_numpy((severity > 0).astype(np.int64))
 
 
-def _signals(random: np.random.Generator, severity: np.ndarray) -> np.ndarray:
+def signals(random: np.random.Generator, severity: np.ndarray) -> np.ndarray:
     """Accelerations (n, N_SAMPLES); half of the faults are in the bearing, half are looseness (strong half harmonics)."""
     n, time = len(severity), np.arange(N_SAMPLES) / RATE
     speed, load = random.uniform(24, 31, (n, 1)), random.uniform(0.6, 1.4, (n, 1))
@@ -65,7 +65,7 @@ def _tone(random: np.random.Generator, frequency: np.ndarray, time: np.ndarray) 
     return np.sin(2 * np.pi * (frequency * time + random.random((len(frequency), 1))))
 
 
-def _log_powers(signals: np.ndarray) -> np.ndarray:
+def log_powers(signals: np.ndarray) -> np.ndarray:
     """Logarithm of the power in N_BANDS bands of equal width, (n, N_BANDS); Hann window."""
     spectrum = np.abs(np.fft.rfft(signals * np.hanning(N_SAMPLES)))[:, 1:] ** 2 / N_SAMPLES
     return np.log(spectrum.reshape(len(signals), N_BANDS, -1).mean(2) + 1e-6)

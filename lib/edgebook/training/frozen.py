@@ -29,10 +29,9 @@ def freeze(model: nn.Module, patterns: tuple[str, ...]) -> list[nn.Module]:
     return [module for module in inside.values() if not any(p.requires_grad for p in module.parameters())]
 
 
-def thaw(model: nn.Module) -> None:
-    """Every parameter can be trained again."""
-    for parameter in model.parameters():
-        parameter.requires_grad_(True)
+def thaw(model: nn.Module) -> nn.Module:
+    """The model itself; every parameter can be trained again."""
+    return model.requires_grad_(True)
 
 
 def _names(pattern: str, name: str) -> bool:

@@ -107,8 +107,7 @@ def train(
             raise FloatingPointError(f"the loss became {mean_loss} in epoch {epoch + 1}; a smaller lr than {recipe.lr} may help")
         history.append({"epoch": epoch + 1, "loss": mean_loss, "val_score": score, "seconds": seconds})
         best.update(score, model, is_last=epoch + 1 == recipe.epochs)
-    model = best.restored(model).to("cpu").eval()
-    thaw(model)
+    model = thaw(best.restored(model).to("cpu").eval())
     model.history = history
     return model
 

@@ -39,9 +39,7 @@ def _misfit(outputs: Any, task: Task) -> str | None:
     """What is wrong with the outputs of N_ITEMS items; None when they fit."""
     needed = task.kind.output_shape(task.input_shape, task.n_outputs)
     if not isinstance(outputs, Tensor):
-        inside = ", ".join(map(str, outputs)) if isinstance(outputs, dict) else f"{len(outputs)} parts"
-        inside = f" ({inside})" if isinstance(outputs, dict | tuple | list) else ""
-        return f"a {type(outputs).__name__}{inside}; allowed: one tensor of shape (n, {', '.join(map(str, needed))})"
+        return f"a {type(outputs).__name__}{_inside(outputs)}; allowed: one tensor of shape (n, {', '.join(map(str, needed))})"
     shape, n_items = tuple(outputs.shape), min(N_ITEMS, len(task.x_train))
     flat = not task.kind.has_classes and outputs.ndim > 1 and prod(shape[1:]) == prod(needed)  # those kinds flatten them
     if shape != (n_items, *needed) and not (flat and shape[0] == n_items):
@@ -49,3 +47,10 @@ def _misfit(outputs: Any, task: Task) -> str | None:
     if not torch.isfinite(outputs).all():
         return "outputs that are not finite numbers"
     return None
+
+
+def _inside(outputs: Any) -> str:
+    """What a container holds, in brackets; nothing for anything else."""
+    if isinstance(outputs, dict):
+        return f" ({', '.join(map(str, outputs))})"
+    return f" ({len(outputs)} parts)" if isinstance(outputs, tuple | list) else ""

@@ -10,6 +10,7 @@ import hashlib
 import inspect
 import io
 import json
+import pickle
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -123,7 +124,10 @@ def read(path: Path) -> dict[str, Any]:
         content = files.read_sealed(path, FORMAT)
     except ValueError as error:
         raise Unreadable(str(error)) from None
-    return torch.load(io.BytesIO(content), weights_only=True)
+    try:
+        return torch.load(io.BytesIO(content), weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, AttributeError):
+        raise Unreadable(f"{path}: holds more than plain data, which could run code") from None
 
 
 def _read(path: Path) -> dict[str, Any] | None:

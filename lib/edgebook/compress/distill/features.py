@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -60,7 +61,7 @@ def distill_features(
         soft = soft_loss(task.kind, temperature)
         given, loss = with_teacher(task, recipe, teacher=teacher, soft=soft, soft_weight=soft_weight)
     net = copy.deepcopy(teacher).eval().to(pick_device(recipe.device))
-    trained = train(projected, given, recipe, loss=_with_features(loss, net, layers, hint_weight, attention_weight))
+    trained: Any = train(projected, given, recipe, loss=_with_features(loss, net, layers, hint_weight, attention_weight))
     trained.student.history = trained.history
     return trained.student
 

@@ -46,7 +46,7 @@ def _first_refusal(trial: nn.Module, input_shape: tuple[int, ...], refused: dict
     names = {module: name for name, module in trial.named_modules()}
 
     def first_channels(group: Any) -> Tensor | None:
-        return None if names[group[0].dep.target.module] in refused else torch.arange(len(group[0].idxs))
+        return None if names[group[0].dep.target.module] in refused else torch.arange(float(len(group[0].idxs)))
 
     pruner = make_pruner(trial, input_shape, importance=first_channels, pruning_ratio=SHARE)
     waiting = {name for name, group in channel_groups(pruner).items() if len(group[0].idxs) > 1} - refused.keys()

@@ -22,6 +22,7 @@ from edgebook.report.tables import html_table
 from edgebook.rows import Row
 from edgebook.vocabulary import STATUSES
 
+PRIMER = "00_primer"
 UNITS = r" (?=(?:%|ms|kB|MB|points|times|test items)\b|%)"  # a figure and its unit stay on one line
 
 
@@ -52,6 +53,7 @@ def content(document: Document) -> dict[str, Any]:
         ],
         "sections": [_section(case, f"s{number}") for number, case in enumerate(document.cases)],
         "executions": executions(document),
+        "primer": next((line["page"] for line in executions(document) if line["name"] == PRIMER), ""),
         "margins": margins(rows),
         "machines": machines(rows),
         "versions": versions(rows),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from latex2mathml.converter import convert
 from nbconvert import HTMLExporter
 
 from edgebook import rows as rows_module
@@ -26,6 +27,7 @@ CDN = (
     "mermaid_layout_elk_js_url",
     "jupyter_widgets_base_url",
 )
+FORMULA = re.compile(r"(?<![\\$\w])\$(?=[^\s$])([^$]*[^\s$\\])\$(?![\w$])")
 LIVE = ("application/vnd.jupyter.widget-view+json", "application/javascript")  # need a kernel or a CDN
 
 
@@ -85,6 +87,8 @@ def _prepared(notebook: Any) -> Any:
     """The notebook without what cannot work offline (widgets, scripts) and what is no news; endless prints are cut."""
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = mathml(cell.source)
         if cell.cell_type != "code":
             continue
         cell.outputs = [output for output in cell.outputs if not output.get("text", "").startswith(WAITING)]
@@ -98,6 +102,12 @@ def _prepared(notebook: Any) -> Any:
             for kind, alt in _alts(output, cell).items():
                 output.metadata.setdefault(kind, {}).setdefault("alt", alt)
     return notebook
+
+
+def mathml(text: str) -> str:
+    r"""Markdown with its `$\LaTeX$` as MathML, which browsers draw without a script; code is left as it is."""
+    parts = re.split(r"(```.*?```|`[^`\n]*`)", text, flags=re.DOTALL)
+    return "".join(part if part.startswith("`") else FORMULA.sub(lambda match: convert(match[1]), part) for part in parts)
 
 
 def _alts(output: Any, cell: Any) -> dict[str, str]:

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from edgebook.errors import BadInput
 from edgebook.report import format as fmt
 from edgebook.report import theme
-from edgebook.report.effects import WORDS, Effect
+from edgebook.report.effects import Effect
 
-COLOURS = dict(zip(WORDS, (theme.SERIES[1], theme.SOFT, theme.SERIES[2])))  # anything else cannot be told: hollow
+COLOURS = {"hurts": theme.SERIES[1], "makes no difference": theme.SOFT, "helps": theme.SERIES[2]}  # cannot tell: hollow
 
 
 def effects(shown: Sequence[Effect], *, title: str = "What each change does to the test score") -> Figure:

@@ -24,7 +24,8 @@ def heat_map(rows: list[Row], *, x: str, y: str, title: str = "") -> Figure:
     cells = grouped([{"x": value(row, x), "y": value(row, y), **row} for row in points], ("y", "x"))
     scores, texts = pd.DataFrame(), pd.DataFrame()
     for (line, column), group in cells.items():
-        middle, low, high = (_mean(group, key) for key in ("score", "score_lo", "score_hi"))
+        middle = sum(row["score"] for row in group) / len(group)
+        low, high = (_mean(group, key) for key in ("score_lo", "score_hi"))
         scores.loc[line, column] = middle * shown.scale
         around = fmt.interval(low, high, lambda end: fmt.score(end, shown.name))
         texts.loc[line, column] = f"{fmt.score(middle, shown.name)}\n{around}"

@@ -14,6 +14,7 @@ from typing import Any
 from edgebook.errors import one_line
 from edgebook.process import end_with_parent
 from edgebook.runner.executors.executor import Outcome
+from edgebook.runner.kernel import environment_of_kernels
 
 CONTEXT = get_context("spawn")  # a fork would copy threads and locks
 
@@ -87,7 +88,8 @@ class Pool:
     def _start(self) -> _Worker:
         here, there = CONTEXT.Pipe()
         process = CONTEXT.Process(target=_serve, args=(there, os.getpid()), daemon=True)
-        process.start()
+        with environment_of_kernels({"PYTHONSAFEPATH": "1"}):  # the new process imports nothing from the folder that it stands in
+            process.start()
         there.close()  # so that the death of the process ends the connection
         self.workers.append(_Worker(process, here))
         return self.workers[-1]

@@ -29,7 +29,8 @@ def lower(graph: Graph) -> Network:
     for operator in graph.operators:
         if operator.name not in OPERATORS:
             known = ", ".join(sorted(OPERATORS))
-            raise Unsupported(f"c has no kernel for {operator.name}; litert runs it, c has {known}", code="operator")
+            reason = f"c has no kernel for {operator.name}; litert runs it, c has {known}"
+            raise Unsupported(reason, code="operator", operator=operator.name)
         OPERATORS[operator.name](draft, operator)
     _hand_out(draft)
     first, last = graph.tensors[graph.input], graph.tensors[graph.output]

@@ -11,6 +11,7 @@ import numpy as np
 from edgebook.errors import BadInput, one_line
 from edgebook.runtimes import one_step
 from edgebook.runtimes.base import Program
+from edgebook.runtimes.feeding import nothing, why_not_fed
 from edgebook.runtimes.integers import real_range, to_real, to_stored
 
 
@@ -32,8 +33,46 @@ def plain(path: Path, *, threads: int = 1, shape: tuple[int, ...] = ()) -> Progr
 def _program(path: Path, threads: int, kernels: str) -> Program:
     """The file's program; integer inputs and outputs are converted by the file's own scales, outside `invoke`.
 
-    kernels: a name of LiteRT's OpResolverType. Raises BadInput for a file that LiteRT does not load, or one of several inputs.
+    kernels: a name of LiteRT's OpResolverType. Raises BadInput for a file that LiteRT does not load.
     """
+    interpreter = _interpreter(path, threads, kernels)
+    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    if step := one_step.description(path):
+        return _one_step(step, interpreter, inputs, outputs)
+
+    def getter(sink: dict[str, Any]) -> Callable[[], np.ndarray]:
+        return lambda: to_real(interpreter.get_tensor(sink["index"]), sink)
+
+    getters = {sink["name"] or f"output {number}": getter(sink) for number, sink in enumerate(outputs)}
+    if not inputs or not outputs:
+        raise BadInput(f"{path}: has {len(inputs)} inputs and {len(outputs)} outputs; one of each is needed")
+    for source in inputs:
+        interpreter.set_tensor(source["index"], np.zeros(source["shape"], source["dtype"]))
+    source, get, reason = inputs[0], getter(outputs[0]), _why_not_fed(inputs)
+    batch, *item = (int(size) for size in source["shape"]) if len(source["shape"]) else (1,)
+    if reason:
+        return Program(nothing, interpreter.invoke, get, tuple(item), batch=batch, outputs=getters, not_scored=reason)
+
+    def put(x: np.ndarray) -> None:
+        interpreter.set_tensor(source["index"], to_stored(x, source))
+
+    values = real_range(source)
+    return Program(put, interpreter.invoke, get, tuple(item), batch=batch, outputs=getters, input_range=values)
+
+
+def _one_step(step: dict[str, Any], interpreter: Any, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> Program:
+    """The program of a file that is one step of a recurrent network."""
+
+    def put(number: int, value: np.ndarray) -> None:
+        interpreter.set_tensor(inputs[number]["index"], value)
+
+    def get(number: int) -> np.ndarray:
+        return interpreter.get_tensor(outputs[number]["index"])
+
+    return one_step.program(step, inputs, outputs, put, interpreter.invoke, get)
+
+
+def _interpreter(path: Path, threads: int, kernels: str) -> Any:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     try:
@@ -42,27 +81,9 @@ def _program(path: Path, threads: int, kernels: str) -> Program:
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise BadInput(f"{path}: LiteRT cannot load it: {one_line(error)}") from error
-    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
-    if step := one_step.description(path):
-        return one_step.program(
-            step,
-            inputs,
-            outputs,
-            lambda i, value: interpreter.set_tensor(inputs[i]["index"], value),
-            interpreter.invoke,
-            lambda i: interpreter.get_tensor(outputs[i]["index"]),
-        )
-    if len(inputs) != 1:
-        raise BadInput(f"{path}: has {len(inputs)} inputs ({', '.join(i['name'] for i in inputs)}); one is allowed")
-    source = inputs[0]
+    return interpreter
 
-    def put(x: np.ndarray) -> None:
-        interpreter.set_tensor(source["index"], to_stored(x, source))
 
-    def getter(sink: dict[str, Any]) -> Callable[[], np.ndarray]:
-        return lambda: to_real(interpreter.get_tensor(sink["index"]), sink)
-
-    getters = {sink["name"] or f"output {number}": getter(sink) for number, sink in enumerate(outputs)}
-    batch, *item = (int(size) for size in source["shape"])
-    get, values = getter(outputs[0]), real_range(source)
-    return Program(put, interpreter.invoke, get, tuple(item), batch=batch, outputs=getters, input_range=values)
+def _why_not_fed(inputs: list[dict[str, Any]]) -> str | None:
+    named = {source["name"] or f"input {number}": source["dtype"] for number, source in enumerate(inputs)}
+    return why_not_fed(named, has_scale=bool(inputs[0]["quantization"][0]))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from edgebook.files import scratch
+from edgebook.runtimes.onnx.load import zeros_of
 
 EDGES = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
 KERNEL = "_kernel_time"
@@ -46,16 +46,12 @@ def node_events(path: Path, *, threads: int, seconds: float) -> list[dict]:
     """ONNX Runtime's own profile: one event per node and run, the first runs left out. Times are whole microseconds."""
     import onnxruntime as ort
 
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         options = ort.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
-        options.enable_profiling, options.profile_file_prefix = True, str(Path(folder) / "profile")
+        options.enable_profiling, options.profile_file_prefix = True, str(folder / "profile")
         session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        inputs = session.get_inputs()
-        kinds = {"tensor(float16)": np.float16, "tensor(uint8)": np.uint8, "tensor(int8)": np.int8}
-        feed = {
-            i.name: np.zeros([n if isinstance(n, int) else 1 for n in i.shape], kinds.get(i.type, np.float32)) for i in inputs
-        }
+        feed = {source.name: zeros_of(path, source) for source in session.get_inputs()}
         end, runs = time.perf_counter() + seconds, 0
         while runs < 10 or (time.perf_counter() < end and runs < 300):
             session.run(None, feed)

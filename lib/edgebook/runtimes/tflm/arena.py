@@ -10,14 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from edgebook.runtimes import one_step
-from edgebook.runtimes.tflm.load import interpreter_of
+from edgebook.runtimes.tflm.load import details, interpreter_of
 
 
 def main(path: Path) -> None:
-    interpreter, step = interpreter_of(path), one_step.description(path)
-    for index in range(1 + (len(step["states"]) if step else 0)):
-        detail = interpreter.get_input_details(index)
+    interpreter = interpreter_of(path)
+    for index, detail in enumerate(details(interpreter.get_input_details)):
         interpreter.set_input(np.zeros(detail["shape"], detail["dtype"]), index)
     interpreter.invoke()
     interpreter.print_allocations()

@@ -11,6 +11,7 @@ import numpy as np
 from edgebook.errors import BadInput, one_line
 from edgebook.runtimes import one_step
 from edgebook.runtimes.base import Program
+from edgebook.runtimes.feeding import nothing, why_not_fed
 from edgebook.runtimes.integers import real_range, to_real, to_stored
 from edgebook.runtimes.litert import load as litert
 
@@ -35,9 +36,7 @@ def interpreter_of(path: Path):
 def load(path: Path, *, threads: int = 1, shape: tuple[int, ...] = ()) -> Program:
     """The file's program, on one thread whatever `threads` is."""
     interpreter, step = interpreter_of(path), one_step.description(path)
-    n_states = len(step["states"]) if step else 0
-    inputs = [_detail(interpreter.get_input_details(i)) for i in range(1 + n_states)]
-    outputs = _outputs(interpreter)
+    inputs, outputs = details(interpreter.get_input_details), details(interpreter.get_output_details)
 
     def set_input(index: int, value: np.ndarray) -> None:
         interpreter.set_input(value, index)
@@ -48,7 +47,14 @@ def load(path: Path, *, threads: int = 1, shape: tuple[int, ...] = ()) -> Progra
     def getter(index: int) -> Callable[[], np.ndarray]:
         return lambda: to_real(interpreter.get_output(index), outputs[index])
 
-    batch, *item = (int(size) for size in inputs[0]["shape"])
+    if not inputs or not outputs:
+        raise BadInput(f"{path}: has {len(inputs)} inputs and {len(outputs)} outputs; one of each is needed")
+    batch, *item = (int(size) for size in inputs[0]["shape"]) if len(inputs[0]["shape"]) else (1,)
+    named = {f"input {number}": detail["dtype"] for number, detail in enumerate(inputs)}
+    if reason := why_not_fed(named, has_scale=bool(inputs[0]["quantization"][0])):
+        for index, detail in enumerate(inputs):
+            interpreter.set_input(np.zeros(detail["shape"], detail["dtype"]), index)
+        return Program(nothing, interpreter.invoke, getter(0), tuple(item), batch=batch, not_scored=reason)
     return Program(
         lambda x: set_input(0, to_stored(x, inputs[0])),
         interpreter.invoke,
@@ -65,12 +71,12 @@ def plain(path: Path, *, threads: int = 1, shape: tuple[int, ...] = ()) -> Progr
     return litert.plain(path, threads=threads, shape=shape)
 
 
-def _outputs(interpreter) -> list[dict[str, Any]]:
-    """The details of all outputs; the interpreter does not tell how many there are."""
+def details(detail_of: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
+    """The details of all inputs, or of all outputs; the interpreter does not tell how many there are."""
     details = []
     while True:
         try:
-            details.append(_detail(interpreter.get_output_details(len(details))))
+            details.append(_detail(detail_of(len(details))))
         except (IndexError, RuntimeError, ValueError):
             return details
 

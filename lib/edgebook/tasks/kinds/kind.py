@@ -23,7 +23,7 @@ class Kind:
 
     name: str
     metric: str
-    loss: Callable[[Tensor, Tensor, Tensor, float], Tensor]  # (outputs, x, y, label_smoothing)
+    loss: Callable[..., Tensor]  # (outputs, x, y, label_smoothing); with classes also class_weights=
     soft_loss: Callable[[Tensor, Tensor, float], Tensor]  # (student outputs, teacher outputs, temperature)
     predict: Callable[[np.ndarray, np.ndarray], np.ndarray]  # (outputs, x) -> (n, ...)
     agreement: Callable[[np.ndarray, np.ndarray], float]  # (outputs, reference outputs)

@@ -1,0 +1,111 @@
+"""The command that looks for the best file for a board."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgebook.errors import BadInput
+
+if TYPE_CHECKING:
+    from edgebook.runner.preset import Preset
+
+NOTEBOOK = "55_autotune"
+
+
+def autotune(
+    preset: Annotated[str, typer.Argument(metavar="PRESET-OR-TASK", help="a preset, or a data set: digits, path/to/data.npz")],
+    board: Annotated[str, typer.Option(help="a board of devices.yaml")],
+    model: Annotated[str | None, typer.Option(help="architecture of the baseline, for a data set")] = None,
+    max_loss: Annotated[float | None, typer.Option(help="score that may be lost; the metric's margin when left out")] = None,
+    minutes: Annotated[float, typer.Option(help="time to search, all calls together")] = 20.0,
+    flash_kb: Annotated[float | None, typer.Option(help="flash for the file, kB; all of the board's when left out")] = None,
+    ram_kb: Annotated[float | None, typer.Option(help="working memory, kB; likewise")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="parameter=value of the notebook; repeatable")] = None,
+    name: Annotated[str | None, typer.Option(help="name of the run")] = None,
+) -> None:
+    """The best file that fits a board: architecture or width, pruning, distillation, QAT, number format.
+
+    Every trial is kept: Ctrl-C ends the search after the trial that is running and shows the best so far, the same command
+    goes on. Rows and page are as those of any run.
+    """
+    from edgebook.cli.own_data import read_settings
+    from edgebook.cli.runs import CALLS, report, run_folder
+    from edgebook.devices import device
+    from edgebook.runner.run import Calls, Options, run_preset
+
+    device(board)
+    values: dict[str, Any] = {"board": board, "max_loss": max_loss, "minutes": minutes, **read_settings(set_ or [])}
+    values |= {"flash_bytes": _bytes(flash_kb), "ram_bytes": _bytes(ram_kb)}
+    run = name or f"autotune-{Path(preset).stem}-{board}"
+    folder = run_folder(run, where="--name")
+    written = _written(folder / "autotune.yaml", _content(preset, model, values))
+    try:
+        failures = run_preset(written, run, Options(fresh=True, jobs=1, plain=True), Calls(**CALLS))
+    finally:
+        _print(folder)
+    report(run)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _bytes(kilobytes: float | None) -> float | None:
+    return None if kilobytes is None else kilobytes * 1000
+
+
+def _content(preset: str, model: str | None, values: dict[str, Any]) -> dict[str, Any]:
+    """A preset with the notebook alone: for a data set, or for the points of a preset, each data set and network once."""
+    from edgebook import paths
+    from edgebook.naming import is_path
+    from edgebook.runner.preset import read_preset
+    from edgebook.tasks import TASKS
+
+    is_preset = (Path(preset).suffix == ".yaml" and model is None) or (paths.PRESETS / f"{preset}.yaml").is_file()
+    if not is_preset and not is_path(preset) and preset not in TASKS:
+        raise BadInput(f"{preset!r} is neither a preset nor a data set; data sets: {', '.join(sorted(TASKS))}")
+    if not is_preset:
+        return {"points": [{"task": preset, "model": model or _usual_model(preset)}], "notebooks": {NOTEBOOK: values}}
+    read = read_preset(Path(preset))
+    given = read.notebooks.get(NOTEBOOK, {}) | values
+    return {"shared": read.shared, "points": _points(read), "notebooks": {NOTEBOOK: given}}
+
+
+def _points(preset: Preset) -> list[dict[str, Any]]:
+    points = {}
+    for point in preset.points:
+        params = {"params": dict(point.params)} if point.params else {}
+        points.setdefault((point.task, point.model), {"task": point.task, "model": point.model, **params})
+    return list(points.values())
+
+
+def _usual_model(task: str) -> str:
+    """The network that a data set gets when none is named: by the form of its items."""
+    from edgebook.tasks import load_task
+
+    return {3: "resnet8", 2: "conv1d"}.get(len(load_task(task).input_shape), "mlp")
+
+
+def _written(path: Path, content: dict[str, Any]) -> Path:
+    import yaml
+
+    from edgebook.files import write_text
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, yaml.safe_dump(content, sort_keys=False))
+    return path
+
+
+def _print(folder: Path) -> None:
+    """What every study of the run has found so far, and where the best file is."""
+    from edgebook.search.outcome import read_outcome
+
+    for study in sorted((folder / "autotune").glob("*/study.db")):
+        found = read_outcome(study.parent)
+        print(f"{study.parent.name}: {found.text}")
+        if found.best:
+            print(*(f"  {file}" for file in sorted((study.parent / "files").glob(f"{found.best.number}.*"))), sep="\n")
+
+
+COMMANDS = (autotune,)

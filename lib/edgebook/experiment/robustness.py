@@ -1,0 +1,123 @@
+"""Is a compressed file still to be trusted off the clean test set? Its scores on corrupted items beside the baseline's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgebook import rows as row_files
+from edgebook.errors import BadInput
+from edgebook.experiment.finalists import is_float_baseline
+from edgebook.experiment.notebook import Notebook
+from edgebook.measure.measured import Measured
+from edgebook.measure.session import measure_files
+from edgebook.metrics.verdicts import verdict
+from edgebook.naming import short_id
+from edgebook.rows import read_rows
+from edgebook.runtimes.base import Artifact
+from edgebook.tasks.corruptions import CORRUPTIONS, SEVERITIES, check, corrupt
+from edgebook.tasks.task import Task
+
+Row = dict[str, Any]
+CLEAN = "clean"
+ATTACK = "fgsm"
+EPSILONS = (0.02, 0.05, 0.1, 0.2, 0.4)  # of the items' standard deviation, severities 1 to 5
+
+
+def one_of_each_family(nb: Notebook, runtime: str) -> list[Row]:
+    """The float baseline of this run's case and seed in a runtime, then the version of each family with the best validation
+    score among its smaller half. Raises BadInput where nothing ran before.
+    """
+    here = [row for row in read_rows(nb.run_dir) if _is_usable(row, nb, runtime)]
+    bases = [row for row in here if is_float_baseline(row)]
+    if not bases:
+        raise BadInput(f"{nb.run_dir.name}: no float baseline in {runtime} for {nb.task.name} and {nb.model_label}")
+    versions = sorted((row for row in here if row["role"] == "version"), key=lambda row: row["size_bytes"])
+    chosen = bases[:1]
+    for family in dict.fromkeys(row["family"] for row in versions):
+        members = [row for row in versions if row["family"] == family]
+        chosen.append(max(members[: (len(members) + 1) // 2], key=lambda row: row["val_score"]))
+    return chosen
+
+
+def _is_usable(row: Row, nb: Notebook, runtime: str) -> bool:
+    """Whether a row has a file of this case, seed and runtime that takes single items."""
+    same = (row["case"], row["seed"], row["runtime"], row["batch_size"]) == (nb.case, nb["seed"], runtime, 1)
+    return same and row["status"] == "ok" and bool(row["artifact"]) and row["notebook"] != nb.stem
+
+
+def corrupted_splits(task: Task, model: nn.Module, names: list[str], *, n_items: int, seed: int) -> dict[str, np.ndarray]:
+    """The first `n_items` of the test split, clean and corrupted: "clean", "noise 1", ... "fgsm 5", each (n, ...).
+
+    The attack is made on `model`; for other networks it is a transferred one. Raises BadInput, see `corruptions.check`.
+    """
+    for name in names:
+        if name != ATTACK:
+            check(name, task.input_shape)
+    x, y = task.x_test[:n_items], task.y_test[:n_items]
+    splits = {CLEAN: x.numpy()}
+    for name in names:
+        for severity in SEVERITIES:
+            if name == ATTACK:
+                splits[f"{name} {severity}"] = fgsm(model, task, x, y, EPSILONS[severity - 1])
+            else:
+                splits[f"{name} {severity}"] = corrupt(x.numpy(), name, severity, seed=seed)
+    return splits
+
+
+def fgsm(model: nn.Module, task: Task, x: torch.Tensor, y: torch.Tensor, epsilon: float) -> np.ndarray:
+    """The items (n, ...), each value moved by `epsilon` standard deviations in the direction that raises the loss.
+
+    Source: Goodfellow et al. 2015, arXiv 1412.6572, section 4.
+    """
+    inputs = x.clone().requires_grad_(True)
+    loss = task.kind.loss(model.eval()(inputs), inputs, y, 0.0)
+    (slope,) = torch.autograd.grad(loss, inputs)
+    return (x + epsilon * x.std() * slope.sign()).numpy()
+
+
+def robustness(nb: Notebook, rows: list[Row], splits: dict[str, np.ndarray]) -> list[Row]:
+    """The rows of the same files, for reference, with `extra.robustness`: for each corruption and severity the score with its
+    interval, the paired difference from the first row's file with its interval and verdict, and the metric's details. Written
+    and returned; a file that fails is a row with its reason.
+    """
+    artifacts = [Artifact(nb.run_dir / row["artifact"], row["runtime"], row["precision"]) for row in rows]
+    results = measure_files(artifacts, splits, seconds=0, threads=nb["threads"], who=nb.execution)
+    built = []
+    for row, result in zip(rows, results, strict=True):
+        identity = {
+            "row_id": short_id(nb.execution, row["row_id"]),
+            "parent_id": row["row_id"],
+            "notebook": nb.stem,
+            "execution": nb.execution,
+            "role": "reference",
+            "samples": None,
+        }
+        scores = {} if result.error else {name: _scores(result, results[0], nb.task, name, x) for name, x in splits.items()}
+        shown = {"status": "failed", "error": result.error} if result.error else {"extra": {"robustness": scores}}
+        built.append(row_files.build(row, identity, shown))
+    row_files.write_rows(nb.run_dir / "rows" / f"{nb.execution}.jsonl", built)
+    return built
+
+
+def _scores(result: Measured, base: Measured, task: Task, name: str, x: np.ndarray) -> Row:
+    """Score, interval, difference from the base and details on one split, over the items that were scored."""
+    items, metric = result.items[name], task.metric
+    targets = task.y_test.numpy()[items]
+    scores = metric.item_scores(result.outputs[name], x[items], targets)
+    lo, hi = metric.interval(scores, targets)
+    shown = {"score": metric.score(scores, targets), "score_lo": lo, "score_hi": hi, "n": len(items)}
+    shown |= metric.details(result.outputs[name], targets)
+    if result is base or base.error:
+        return shown
+    both, mine, theirs = np.intersect1d(items, base.items[name], return_indices=True)
+    other = metric.item_scores(base.outputs[name][theirs], x[both], task.y_test.numpy()[both])
+    delta, delta_lo, delta_hi = metric.difference(scores[mine], other, task.y_test.numpy()[both])
+    word = verdict(delta_lo, delta_hi, metric.margin(targets))
+    return shown | {"delta": delta, "delta_lo": delta_lo, "delta_hi": delta_hi, "verdict": word}
+
+
+CHOICES = {name: CORRUPTIONS.get(name) for name in (*CORRUPTIONS, ATTACK)}  # what a preset may name

@@ -1,0 +1,32 @@
+"""Small pictures of tensors and functions, for explanations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from edgebook.report import theme
+
+
+def matrices(tensors: Mapping[str, Tensor], *, title: str, decimals: int = 0) -> Figure:
+    """Tensors (H, W) side by side, each under its name with its numbers in the cells."""
+    figure, axes = theme.new_figure(title, wide=2.3 * len(tensors), high=2.7, panels=len(tensors))
+    for panel, (name, values) in zip([axes] if len(tensors) == 1 else axes, tensors.items(), strict=True):
+        look = {"cbar": False, "square": True, "linewidths": 1, "xticklabels": False, "yticklabels": False}
+        sns.heatmap(values.float().numpy(), annot=True, fmt=f".{decimals}f", cmap="Blues", ax=panel, **look)
+        panel.set_title(name, fontsize=9, fontweight="normal", loc="center")
+    return figure
+
+
+def curves(x: Tensor, lines: Mapping[str, Tensor], *, title: str, x_label: str = "", y_label: str = "") -> Figure:
+    """Functions of x (n,), each a line with its name; y (n,)."""
+    frame = pd.concat([pd.DataFrame({"x": x.numpy(), "y": y.numpy(), "line": name}) for name, y in lines.items()])
+    figure, axes = theme.new_figure(title, wide=5.2, high=2.9)
+    sns.lineplot(frame, x="x", y="y", hue="line", style="line", palette=theme.colours(list(lines)), ax=axes)
+    axes.set(xlabel=x_label, ylabel=y_label)
+    axes.legend(title=None)
+    return figure

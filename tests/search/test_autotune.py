@@ -1,0 +1,167 @@
+"""The search for the best file for a board: what it looks for, resuming, interruption, and one whole chain for real."""
+
+from dataclasses import replace
+
+import pytest
+
+from edgebook.devices import device
+from edgebook.errors import BadInput
+from edgebook.models import build_model
+from edgebook.runtimes.tflm.load import interpreter_of
+from edgebook.search.autotune import Budget, autotune
+from edgebook.search.chain_trial import Bench, describe, quants_of, run_chain
+from edgebook.search.fitness import part_of
+from edgebook.search.goal import Goal, goal_of, value_of
+from edgebook.search.outcome import read_outcome, trial_lines
+from edgebook.search.space import Space
+from edgebook.training.loop import seed_all
+from edgebook.training.recipe import Recipe
+
+SPACE = Space((1, 40), n_blocks=(0, 2), kinds=("plain", "ds"), widths=(4, 8), kernels=(3,), stem_widths=(4,), stem_kernels=(3,))
+GOAL = Goal("nrf52840", "tflm", {"size_bytes": 20_000.0, "arena_bytes": 8_000.0}, 0.6, 0.65)
+LONG = Budget(minutes=60, n_trials=14)
+
+
+@pytest.fixture(scope="module")
+def bench(mnist1d):
+    seed_all(0)
+    task, recipe = part_of(mnist1d, 400), Recipe(epochs=1, batch_size=50, device="cpu")
+    given = build_model("conv1d", task.input_shape, task.n_outputs, widths=[8, 8, 8]).eval()
+    return Bench(task, given, given, SPACE, recipe, recipe, GOAL)
+
+
+def toy(settings, bench, report, file):
+    """Figures that follow from the settings: more layers score better and are larger; int16x8 never fits."""
+    n = 1 + sum(settings.get(f"{number}.kind", "none") != "none" for number in (1, 2))
+    figures = {"size_bytes": 2_000.0 * n, "arena_bytes": 9_000.0 if settings["numbers"] == "int16x8" else 1_000.0 * n}
+    if figures["arena_bytes"] > 8_000:
+        return figures, None
+    report(0.1 * n)
+    return figures | {"val_score": 0.3 + 0.15 * n + 0.01 * settings["soft_weight"]}, f"net-{n}"
+
+
+def trials(folder):
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in trial_lines(folder)]
+
+
+@pytest.fixture(scope="module")
+def straight(bench, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("straight")
+    return autotune(bench, folder, LONG, seed=3, run=toy), folder
+
+
+def test_values_are_in_the_order_of_what_is_wanted():
+    wanted = [
+        {"size_bytes": 5_000, "arena_bytes": 1_000, "val_score": 0.61},
+        {"size_bytes": 9_000, "arena_bytes": 1_000, "val_score": 0.70},
+        {"size_bytes": 5_000, "arena_bytes": 1_000, "val_score": 0.59},
+        {"size_bytes": 5_000, "arena_bytes": 1_000, "val_score": 0.20},
+        {"size_bytes": 5_000, "arena_bytes": 8_800},
+        {"size_bytes": 40_000, "arena_bytes": 8_800},
+    ]
+    values = [value_of(figures, GOAL) for figures in wanted]
+    assert values == sorted(values, reverse=True)
+    assert [value > 0 for value in values] == [True, True, False, False, False, False]
+    assert values[4] == pytest.approx(-1.1)
+    assert values[5] == pytest.approx(-2.1)
+
+
+def test_the_goal_of_a_board():
+    goal = goal_of(device("nrf52840"), baseline_score=0.9, max_loss=0.01, flash_bytes=32_000, ram_bytes=8_000)
+    assert (goal.runtime, goal.limits) == ("tflm", {"size_bytes": 32_000.0, "arena_bytes": 8_000.0})
+    assert goal.least_score == pytest.approx(0.89)
+    timed = goal_of(device("corstone-300-u55-128"), baseline_score=0.9, max_loss=0.0, latency_ms=2.0)
+    assert (timed.runtime, timed.limits["latency_ms_est"]) == ("vela", 2.0)
+    assert goal_of(device("raspberry-pi-4b-1gb"), baseline_score=0.9, max_loss=0.0).limits.keys() == {"size_bytes"}
+    with pytest.raises(BadInput, match="ram_bytes = 1e\\+06; allowed: at most the 262144 of nrf52840"):
+        goal_of(device("nrf52840"), baseline_score=0.9, max_loss=0.0, ram_bytes=1e6)
+    with pytest.raises(BadInput, match="nothing estimates the latency"):
+        goal_of(device("nrf52840"), baseline_score=0.9, max_loss=0.0, latency_ms=2.0)
+
+
+def test_the_smallest_file_that_keeps_the_score_is_the_best(straight):
+    found, folder = straight
+    assert sum(found.counts.values()) == 14
+    assert found.is_met
+    assert found.best.figures["val_score"] >= 0.6 > 0.3 + 0.15
+    keeping = [line for line in trials(folder) if line.get("val_score", 0) >= 0.6]
+    assert found.best.figures["size_bytes"] == min(line["size_bytes"] for line in keeping)
+    sizes = [tuned.figures["size_bytes"] for tuned in found.front]
+    assert sizes == sorted(set(sizes))
+    assert "lose at most 0.05" in found.text
+    assert set(found.importance) == {"numbers", "soft_weight", "network"}
+
+
+def test_a_search_that_is_interrupted_shows_the_best_so_far_and_has_the_trials_of_one_that_ran_through(straight, bench, tmp_path):
+    calls = []
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return toy(*arguments)
+
+    found = autotune(bench, tmp_path, LONG, seed=3, run=interrupted)
+    assert sum(found.counts.values()) == 4
+    assert found.best is not None
+    assert read_outcome(tmp_path).best == found.best
+    autotune(bench, tmp_path, LONG, seed=3, run=toy)
+    plain = [{name: value for name, value in line.items() if name != "trial"} for line in trials(tmp_path)]
+    assert plain == [{name: value for name, value in line.items() if name != "trial"} for line in trials(straight[1])]
+
+
+def test_the_file_stop_ends_the_search_after_the_trial_that_is_running(bench, tmp_path):
+    stop = tmp_path / "stop"
+
+    def stopping(*arguments):
+        stop.touch()
+        return toy(*arguments)
+
+    found = autotune(bench, tmp_path / "study", LONG, stop=stop, run=stopping)
+    assert sum(found.counts.values()) == 1
+    assert found.best.number == 0
+
+
+def test_what_binds_is_said_where_the_goal_is_not_met(bench, tmp_path):
+    hard = replace(bench, goal=replace(GOAL, least_score=0.9))
+    found = autotune(hard, tmp_path, LONG, seed=3, run=toy)
+    assert not found.is_met
+    assert found.best.figures["val_score"] == max(line.get("val_score", 0) for line in trials(tmp_path))
+    lacking = 0.9 - found.best.figures["val_score"]
+    assert f"the score binds: {lacking:.4g} less than the goal of 0.9000" in found.text
+    if "does not fit, not trained" in found.counts:
+        assert "by RAM (12% too much at least)" in found.text
+
+
+def test_bad_input(bench, tmp_path):
+    for minutes in (0, -1.0):
+        with pytest.raises(BadInput, match="allowed: a number above zero"):
+            Budget(minutes)
+    tiny = replace(bench, goal=replace(GOAL, limits={"size_bytes": 100.0, "arena_bytes": 8_000.0}))
+    with pytest.raises(BadInput, match="meets the budget; nearest: size_bytes = "):
+        autotune(tiny, tmp_path / "tiny", LONG, run=lambda *arguments: pytest.fail("something was trained"))
+    autotune(bench, tmp_path / "study", Budget(1, 1), run=toy)
+    with pytest.raises(BadInput, match="study autotune has goal"):
+        autotune(replace(bench, goal=replace(GOAL, least_score=0.5)), tmp_path / "study", LONG, run=toy)
+    with pytest.raises(BadInput, match="there is no study"):
+        read_outcome(tmp_path / "nowhere")
+
+
+def test_a_whole_chain_leaves_a_file_that_fits(bench, tmp_path):
+    line = next(iter(replace(SPACE, n_blocks=(1, 1)).small_members()))
+    settings = {"network": "searched", **SPACE.encode(line), "numbers": "int8, QAT", "soft_weight": 0.7}
+    reported = []
+    figures, key = run_chain(settings, bench, reported.append, tmp_path / "7")
+    file = tmp_path / "7.tflite"
+    assert file.stat().st_size == figures["size_bytes"] < 20_000
+    assert 500 < figures["arena_bytes"] < 8_000
+    assert 0 < figures["val_score"] < 1
+    assert key
+    assert len(reported) == 1
+    assert list(interpreter_of(file).get_input_details(0)["shape"]) == [1, 1, 40]
+    assert describe(settings, SPACE) == f"{line}, taught, int8, QAT"
+    assert quants_of(settings) == [None]
+    small = replace(bench, goal=replace(GOAL, limits={"size_bytes": 20_000.0, "arena_bytes": 400.0}))
+    figures, key = run_chain(settings, small, lambda score: pytest.fail("it was trained"), tmp_path / "8")
+    assert key is None
+    assert "val_score" not in figures
