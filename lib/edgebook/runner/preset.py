@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgebook import parameter_types, parameters, paths, yaml_file
+from edgebook import parameters, paths, yaml_file
 from edgebook.errors import BadInput
 from edgebook.parameter_types import Positive, check_type
 from edgebook.parameters import PARAMS
