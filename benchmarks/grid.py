@@ -24,7 +24,7 @@ from pathlib import Path
 
 import psutil
 import yaml
-from coverage import percent, table
+from interval_coverage import percent, table
 from empty_notebooks import empty_preset, run_empty
 from train_speed import share_of_bare_loop
 
