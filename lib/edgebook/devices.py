@@ -19,7 +19,8 @@ NEEDED = ("runtimes", "flash_bytes", "ram_bytes", "source")
 
 @dataclass(frozen=True)
 class Device:
-    """What a board offers. `cpu_ram_bytes`: memory of its processor, where the accelerator's is another."""
+    """What a board offers. core: of its processor, as `boards.emulated` calls it; None where that emulates none like it.
+    cpu_ram_bytes: memory of its processor, where the accelerator's is another."""
 
     name: str
     runtimes: tuple[str, ...]
@@ -29,6 +30,7 @@ class Device:
     latency_budget_ms: float | None = None
     accelerator: str | None = None
     cpu_ram_bytes: int | None = None
+    core: str | None = None
 
 
 def load_devices(path: Path = DEVICES) -> dict[str, Device]:
@@ -69,8 +71,8 @@ def fit(row: dict[str, Any], device: Device, *, latency_budget_ms: float | None 
 
     fits: True, False, or None where it cannot be said (another runtime, or no figure). margins: what is left of
     "flash_bytes", "ram_bytes" and "latency_ms", negative when it is too much. shares: need / offer of flash and RAM.
-    peak: the operator that sets the peak of memory. RAM is the arena where the runtime plans one, else the process's.
-    A latency counts only where it is the device's: measured on the host, or estimated for the device's accelerator.
+    peak: the operator that sets the peak of memory. Flash and RAM are those of `need`. A latency counts only where it is the
+    device's: measured on the host, or estimated for the device's accelerator.
     """
     if row["status"] != "ok" or row["size_bytes"] is None:
         return _unsaid("there is no file")
@@ -78,9 +80,12 @@ def fit(row: dict[str, Any], device: Device, *, latency_budget_ms: float | None 
         return _unsaid(f"{device.name} runs {', '.join(device.runtimes)}, not {row['runtime']}")
     if row["runtime"].startswith("vela") and row["device"] != device.accelerator:
         return _unsaid(f"the file is for {row['device']}, the device has {device.accelerator}")
-    needs = {"flash_bytes": row["size_bytes"], "ram_bytes": _ram(row)}
-    if needs["ram_bytes"] is None:
+    if row["core"] is not None and row["core"] != device.core:
+        return _unsaid(f"the figures are those of a {row['core']}, the device has {device.core or 'another core'}")
+    flash, ram = need(row)
+    if flash is None or ram is None:
         return _unsaid("its memory is not known")
+    needs = {"flash_bytes": flash, "ram_bytes": ram}
     on_cpu = device.cpu_ram_bytes if not row["runtime"].startswith("vela") else None
     offers = {"flash_bytes": device.flash_bytes, "ram_bytes": on_cpu or device.ram_bytes}
     margins = {key: offers[key] - needs[key] for key in needs}
@@ -101,8 +106,15 @@ def _unsaid(why: str) -> dict[str, Any]:
     return {"fits": None, "why": why, "margins": {}, "shares": {}, "peak": None}
 
 
-def _ram(row: dict[str, Any]) -> int | None:
-    return row["rss_bytes"] if row["arena_bytes"] is None else row["arena_bytes"]
+def need(row: dict[str, Any]) -> tuple[int | None, int | None]:
+    """(flash, RAM) in bytes that a file takes on a board; None where it is not known.
+
+    On a core: code and constants, working memory and stack. Elsewhere: the file, and the arena where the runtime plans one,
+    else the process's memory.
+    """
+    if row["core"] is not None:
+        return row["flash_bytes"], row["ram_bytes"] + row["stack_bytes"]
+    return row["size_bytes"], row["rss_bytes"] if row["arena_bytes"] is None else row["arena_bytes"]
 
 
 def _latency(row: dict[str, Any], device: Device) -> float | None:

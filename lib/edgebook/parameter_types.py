@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
+from edgebook.errors import BadInput
+
+UNION_TAGS = ("float", "constrained-float", "none")  # what pydantic puts into an error's place for `number or null`
 Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -51,3 +54,30 @@ SEARCH_SPACE: dict[str, Any] = {
     "stem_strides": several(Count),
     "heads": several(Literal["pool", "flat"]),
 }
+
+
+def check_type(name: str, type_: Any, value: Any, where: str) -> None:
+    """Refuse a value of a wrong type or range, or an unknown field, by BadInput. type_: as in `Param`."""
+    if isinstance(type_, dict):
+        if not isinstance(value, dict):
+            raise BadInput(f"{where}: {name} = {value!r}: a mapping is needed; fields: {', '.join(type_)}")
+        if unknown := [str(field) for field in value if field not in type_]:
+            raise BadInput(f"{where}: {name}: {', '.join(unknown)} is not a field of it; allowed: {', '.join(type_)}")
+        for field, inner in value.items():
+            check_type(f"{name}.{field}", type_[field], inner, where)
+        return
+    try:
+        TypeAdapter(type_).validate_python(value, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = "".join(f"[{part!r}]" for part in first["loc"] if part not in UNION_TAGS)
+        hint = "; YAML reads 1e-3 as text, write 0.001" if first["type"].endswith("_type") and _is_numeric(first["input"]) else ""
+        raise BadInput(f"{where}: {name}{place} = {first['input']!r:.80}: {first['msg']}{hint}") from None
+
+
+def _is_numeric(value: Any) -> bool:
+    """Whether a text looks like a number."""
+    try:
+        return isinstance(value, str) and float(value) is not None
+    except ValueError:
+        return False

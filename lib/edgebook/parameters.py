@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 
 from edgebook.errors import BadInput
 from edgebook.naming import is_package, is_path
@@ -30,12 +30,11 @@ from edgebook.parameter_types import (
     Ratio,
     RunName,
     Share,
+    check_type,
     several,
 )
 from edgebook.paths import NOTEBOOKS
 from edgebook.registry import resolve
-
-UNION_TAGS = ("float", "constrained-float", "none")  # what pydantic puts into an error's place for `number or null`
 
 
 @dataclass(frozen=True)
@@ -79,6 +78,7 @@ PARAMS: dict[str, Param] = {
     "train_threads": Param(Count, "threads of training", "cores"),
     "threads": Param(Count, "threads of the runtimes", "cores"),
     "runtimes": Param(Names, "runtimes that files are made for", choices=RUNTIMES),
+    "cores": Param(Names, "microcontroller cores that C files are counted on", choices="edgebook.boards.emulated:CORES"),
     "batch_sizes": Param(list[Count], "items per call, one file for each size; the first is compared with", "items"),
     "measure_s": Param(NotNegative, "time spent timing a file; 0: files are scored, not timed", "s"),
     "baseline_recipe": Param(BASELINE_RECIPE, "how the baseline is trained"),
@@ -173,6 +173,12 @@ PARAMS: dict[str, Param] = {
     "average_bits": Param(several(Bits), "bits per weight of the uniform network, whose size is the budget", "bits"),
     "bit_options": Param(several(Bits), "bits that a layer may have", "bits"),
     "n_sensitivity": Param(Count, "validation items that sensitivity is measured on", "items"),
+    "shift": Param(str, "how the data have shifted since training", choices="edgebook.tasks.shifts:SHIFTS"),
+    "shift_strength": Param(Positive, "standard deviations of noise, right angles of a rotation, or a sensor's loss of gain"),
+    "trainers": Param(Names, "runtimes that train the last layer", choices="edgebook.runtimes.train_step:TRAINERS"),
+    "n_labelled": Param(Count, "labelled items of the shifted data that are learned", "items"),
+    "adapt_steps": Param(Count, "steps of SGD on the last layer, one item each", "steps"),
+    "adapt_rate": Param(Positive, "step size of SGD on the last layer"),
     "n_finalists": Param(Natural, "networks of this run, the best on validation, that are exported beside the baseline"),
     "latency_budget_ms": Param(NotNegative, "longest time per item; 0: no limit", "ms"),
     "max_loss": Param(NotNegative | None, "validation score that may be lost to the baseline; null: the metric's margin"),
@@ -204,33 +210,6 @@ def check(values: Mapping[str, Any], *, where: str) -> None:
             raise BadInput(f"{where}: {name:.80} is not a parameter; known: {known}")
         check_type(name, PARAMS[name].type, value, where)
         _check_choices(name, value, where)
-
-
-def check_type(name: str, type_: Any, value: Any, where: str) -> None:
-    """Refuse a value of a wrong type or range, or an unknown field, by BadInput. type_: as in `Param`."""
-    if isinstance(type_, dict):
-        if not isinstance(value, dict):
-            raise BadInput(f"{where}: {name} = {value!r}: a mapping is needed; fields: {', '.join(type_)}")
-        if unknown := [str(field) for field in value if field not in type_]:
-            raise BadInput(f"{where}: {name}: {', '.join(unknown)} is not a field of it; allowed: {', '.join(type_)}")
-        for field, inner in value.items():
-            check_type(f"{name}.{field}", type_[field], inner, where)
-        return
-    try:
-        TypeAdapter(type_).validate_python(value, strict=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = "".join(f"[{part!r}]" for part in first["loc"] if part not in UNION_TAGS)
-        hint = "; YAML reads 1e-3 as text, write 0.001" if first["type"].endswith("_type") and _is_numeric(first["input"]) else ""
-        raise BadInput(f"{where}: {name}{place} = {first['input']!r:.80}: {first['msg']}{hint}") from None
-
-
-def _is_numeric(value: Any) -> bool:
-    """Whether a text looks like a number."""
-    try:
-        return isinstance(value, str) and float(value) is not None
-    except ValueError:
-        return False
 
 
 def _check_choices(name: str, value: Any, where: str) -> None:

@@ -14,7 +14,7 @@ from edgebook.run_folder import rows_files
 from edgebook.vocabulary import ROLES, STATUSES
 
 Row = dict[str, Any]
-SCHEMA = 3
+SCHEMA = 4
 OBJECTS = ("asked", "extra", "versions", "machine")
 CASE = ("case", "task", "model")  # columns that rows share when they compare with each other; the last two are for people
 
@@ -56,11 +56,16 @@ COLUMNS: dict[str, str] = {
     # cost
     "n_params": "parameters of the PyTorch model",
     "macs": "multiply-accumulates of one item (1 MAC = 2 FLOPs)",
-    "size_bytes": "everything the file needs to run, on disk",
+    "size_bytes": "everything the file needs to run, on disk; of C source the bytes of its constants",
     "size_zip_bytes": "the same, deflated",
     "size_packed_bytes": "weights bit-packed, storage only",
+    "weight_bits": "bits per weight as the file stores them, mean",
     "arena_bytes": "working memory by the runtime's own plan",
     "rss_bytes": "peak memory of the process, less an empty one",
+    "flash_bytes": "code and constants on a microcontroller's core",
+    "ram_bytes": "working memory there; the caller holds input and output",
+    "stack_bytes": "deepest stack of one call there",
+    "instructions": "per call there, mean over fixed items; neither cycles nor time",
     "latency_ms_p50": "median of one call, one batch",
     "latency_ms_p90": "90th percentile",
     "latency_lo": "lower end of the median's 95 % bootstrap interval, ms",
@@ -79,7 +84,8 @@ COLUMNS: dict[str, str] = {
     "session": "measuring session: latencies compare inside one only",
     "runtime": "onnx, litert, torch, ...",
     "precision": "number format of the file: fp32, fp16, int8-dynamic, int8-static, ...",
-    "device": "where it ran: host, or the accelerator that the file is compiled for",
+    "device": "where it ran: host, or the accelerator or core that the file is compiled for",
+    "core": "the microcontroller's core that flash, RAM, stack and instructions were counted on, by emulation",
     "threads": "runtime threads",
     "batch_size": "items a call",
     "n_repeats": "timed calls",
@@ -98,7 +104,7 @@ COLUMNS: dict[str, str] = {
 TEXTS = (
     *("run", "notebook", "execution", "row_id", "point_id", "parent_id", "baseline_id", "task", "model", "case", "role"),
     *("family", "method", "label", "metric", "verdict", "speed_verdict", "artifact", "sha256", "checkpoint", "samples"),
-    *("session", "runtime", "precision", "device", "commit", "started_at", "status", "error"),
+    *("session", "runtime", "precision", "device", "core", "commit", "started_at", "status", "error"),
 )
 NUMBERS = COLUMNS.keys() - {*TEXTS, *OBJECTS}
 EXTRA_NUMBERS = (

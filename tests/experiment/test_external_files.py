@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -336,3 +337,13 @@ def test_files_of_one_name_are_told_apart(files, tmp_path):
     paths = [files / "good.onnx", tmp_path / "a" / "good.onnx", tmp_path / "b" / "a" / "good.onnx"]
     rows = measure_external(paths, None, tmp_path / "out", settings=QUICK)
     assert [row["label"] for row in rows] == [f"{files.name}/good.onnx", "a/good.onnx (1)", "a/good.onnx (2)"]
+
+
+def test_a_machine_that_cannot_be_reached_is_a_row_with_the_reason(data, tmp_path):
+    file = linear(tmp_path / "linear.onnx")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"ssh://127.0.0.1:{unused.getsockname()[1]}"
+        (row,) = measure_external([file], load_task(str(data)), tmp_path / "out", settings=MeasureSettings(device=url))
+    assert (row["status"], row["device"]) == ("failed", url.removeprefix("ssh://"))
+    assert row["error"].startswith(f"{row['device']}: ")

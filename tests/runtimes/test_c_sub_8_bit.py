@@ -3,10 +3,17 @@
 import numpy as np
 import pytest
 from c_networks import compiled, litert, random_items, weighted
+from torch import nn
 
+from edgebook.compress.quantize.codebook import codebook
+from edgebook.models import build_model
+from edgebook.runtimes.base import Quant
 from edgebook.runtimes.c import generate, host, sub_8_bit
 from edgebook.runtimes.c.graph import read
+from edgebook.runtimes.c.load import load
 from edgebook.runtimes.c.lower import lower
+from edgebook.runtimes.export import export
+from edgebook.training.loop import infer
 
 needs_cc = pytest.mark.skipif(bool(host.missing()), reason=str(host.missing()))
 LEVELS = {16: 4, 4: 2, 2: 1, 3: 2, 9: 4}
@@ -67,3 +74,29 @@ def test_packing_that_saves_less_than_its_code_is_left(tmp_path):
     fields = ("FULLY_CONNECTED", "FullyConnectedOptions", ((1, 20), 0.02, 5), weights_of(rng, (10, 20), 4), 0, (1, 10))
     (tmp_path / "small.tflite").write_bytes(weighted(rng, *fields, per_channel=True, low=0))
     assert sub_8_bit.find(lower(read(tmp_path / "small.tflite"))) == {}
+
+
+@pytest.mark.parametrize(
+    ("levels", "bits", "quant"),
+    [
+        ("kmeans", 2, Quant(granularity="tensor", n_calibration=16)),
+        ("kmeans_channel", 4, Quant(n_calibration=16)),
+    ],
+)
+def test_shared_weights_reach_the_file_as_few_integers(levels, bits, quant, net, mnist1d, tmp_path):
+    """From PyTorch through LiteRT's quantizer to C."""
+    x, shared = mnist1d.x_test, codebook(net, mnist1d, bits=bits, levels=levels)
+    artifact = export(shared, mnist1d, tmp_path / "net", runtime="c", quant=quant)
+    assert artifact.columns["weight_bits"] == bits
+    answers = [outputs.argmax(1) for outputs in (load(artifact.path).predict(x.numpy()), infer(shared, x).numpy())]
+    assert (answers[0] == answers[1]).mean() > 0.95
+
+
+def test_a_grid_per_channel_survives_the_folding_of_batch_norm(digits, tmp_path):
+    network = build_model("ds_cnn", digits.input_shape, digits.n_outputs)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):  # of both signs
+            nn.init.normal_(module.weight)
+    shared = codebook(network, digits, bits=4, levels="linear")
+    artifact = export(shared, digits, tmp_path / "net", runtime="c", quant=Quant(n_calibration=16))
+    assert artifact.columns["weight_bits"] == 4

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,33 +15,35 @@ from typing import Any
 import numpy as np
 
 from edgebook.boards.card import card
-from edgebook.errors import BadInput, Unsupported
+from edgebook.errors import BadInput
+from edgebook.files import sha256
+from edgebook.runtimes.base import source_path
 from edgebook.runtimes.c import generate, host
-from edgebook.runtimes.c.graph import read
-from edgebook.runtimes.c.lower import lower
+from edgebook.runtimes.c.load import integer_steps
 
 FORMAT = 1
 PER_LINE = 24  # numbers in a line of an array
 
 
+@dataclass(frozen=True, eq=False)
+class Golden:
+    """Golden vectors: inputs (n, ...) and the outputs (n, ...) of the file in its own runtime, both float; how far the outputs
+    of another runtime may be off."""
+
+    inputs: np.ndarray
+    outputs: np.ndarray
+    tolerance: float
+
+
 def bundle(
-    folder: Path,
-    file: Path,
-    *,
-    row: dict[str, Any],
-    data: dict[str, Any],
-    inputs: np.ndarray,
-    outputs: np.ndarray,
-    tolerance: float,
-    steps: np.ndarray | None = None,
+    folder: Path, file: Path, *, row: dict[str, Any], data: dict[str, Any], golden: Golden, source: str | None = None
 ) -> str:
     """Write a bundle to `folder`, which must not exist yet. Returns the SHA-256 of its manifest: with it `verify` notices a
     manifest that was exchanged too.
 
-    file: what ships; `model.json` or `model.onnx.data` beside it goes with it. row: the result row, for the card.
-    data: "labels", "preprocess", "licence", "source" of the task. inputs, outputs: golden vectors (n, ...) and what the file's
-    own runtime gives for them (n, n_outputs), float. tolerance: how far another runtime's outputs may be off.
-    steps: the inputs as the C source takes them, int8 (n, steps, input size); None where C is not to run the file.
+    file: what ships; what it needs beside it goes with it. row: the result row, for the card. data: "labels", "preprocess",
+    "licence" and "source" of the task. source: the network as generated C; None where C has no kernel for it, and the example
+    then holds the file as an array. Raises BadInput for a folder that exists, Unsupported without a C compiler.
     """
     if folder.exists():
         raise BadInput(f"{folder}: exists; a bundle needs a new folder")
@@ -49,12 +51,17 @@ def bundle(
     draft.mkdir(parents=True)
     try:
         shipped = _copy(file, draft)
-        _write_json(draft / "golden.json", {"inputs": inputs, "outputs": outputs, "tolerance": tolerance})
+        _write_json(draft / "golden.json", vars(golden))
         _write_json(draft / "preprocess.json", data.get("preprocess", {}))
         _write_json(draft / "labels.json", list(data.get("labels", ())))
         (draft / "README.md").write_text(card(row, data), encoding="utf-8")
-        _write_example(draft, draft / shipped, steps, data.get("labels", ()))
-        digest = _write_manifest(draft, {"format": FORMAT, "file": shipped, "runtime": row.get("runtime")})
+        if source is None:
+            _write_array(draft, file.read_bytes())
+        else:
+            (draft / "model.c").write_text(source, encoding="utf-8")
+            (draft / "golden.h").write_text(_golden_header(source, file, golden, data.get("labels", ())), encoding="utf-8")
+        _write_example(draft, "main_array.c" if source is None else "main.c")
+        digest = _write_manifest(draft, {"format": FORMAT, "file": shipped, "runtime": row["runtime"]})
         os.rename(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -62,52 +69,47 @@ def bundle(
 
 
 def _copy(file: Path, folder: Path) -> str:
-    """The file as `model` with its extension, and what lies beside it; its new name."""
-    name = f"model{file.suffix}"
-    shutil.copyfile(file, folder / name)
-    for beside, target in ((file.with_suffix(".json"), "model.json"), (file.with_name(f"{file.name}.data"), f"{name}.data")):
-        if beside.is_file():
-            shutil.copyfile(beside, folder / target)
-    return name
+    """The file as `model` with its extension, and what it needs beside it; its new name."""
+    target = folder / f"model{file.suffix}"
+    shutil.copyfile(file, target)
+    beside = {
+        file.with_suffix(".json"): target.with_suffix(".json"),
+        file.with_name(f"{file.name}.data"): target.with_name(f"{target.name}.data"),
+        source_path(file): source_path(target),
+    }
+    for needed, copy in beside.items():
+        if needed.is_file():
+            shutil.copyfile(needed, copy)
+    return target.name
 
 
 def _write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, allow_nan=False, default=np.ndarray.tolist) + "\n", encoding="utf-8")
 
 
-def _write_example(folder: Path, file: Path, steps: np.ndarray | None, labels: Sequence[str]) -> None:
-    """The C source with its golden vectors; the file as an array where C has no kernel for it."""
-    try:
-        if steps is None:
-            raise Unsupported("no integer inputs were given")
-        (folder / "model.c").write_text(generate.source(file))
-        (folder / "golden.h").write_text(_golden(file, steps, labels), encoding="utf-8")
-        main = "main.c"
-    except Unsupported:
-        _write_array(folder, file.read_bytes())
-        main = "main_array.c"
+def _write_example(folder: Path, main: str) -> None:
     example = resources.files("edgebook.boards") / "example"
     for name in ("host.c", "cortex_m.c", "link.ld", "Makefile"):
         (folder / name).write_text((example / name).read_text())
     (folder / "main.c").write_text((example / main).read_text())
 
 
-def _golden(file: Path, steps: np.ndarray, labels: Sequence[str]) -> str:
-    """golden.h: inputs, the outputs that this machine's C gives for them, labels."""
-    network, compiled = lower(read(file)), host.load(file)
-    steps = np.ascontiguousarray(steps, np.int8).reshape(len(steps), -1, network.n_input)
-    outputs = [compiled.run(item)[-1] for item in steps] if network.n_state else compiled.run(steps)
-    names = [str(label) for label in labels] or [f"output {i}" for i in range(network.n_output)]
+def _golden_header(source: str, file: Path, golden: Golden, labels: Sequence[str]) -> str:
+    """golden.h: the inputs as integers, the outputs that the C source gives for them on this machine, labels."""
+    compiled = host.compiled(source)
+    ends, steps = compiled.ends, integer_steps(golden.inputs, file, compiled.ends)
+    outputs = np.stack([compiled.run(item)[-1] for item in steps])
+    names = [str(label) for label in labels] if len(labels) == ends.n_output else [f"output {i}" for i in range(ends.n_output)]
     quoted = [json.dumps(name, ensure_ascii=False) for name in names]
-    sizes = {"INPUT_SIZE": network.n_input, "OUTPUT_SIZE": network.n_output, "STATE_SIZE": network.n_state}
+    sizes = {"INPUT_SIZE": ends.n_input, "OUTPUT_SIZE": ends.n_output, "STATE_SIZE": ends.n_state}
     sizes |= {"N_VECTORS": len(steps), "N_STEPS": steps.shape[1]}
     lines = [
         "#include <stdint.h>",
         "",
         *(f"#define {name} {size}" for name, size in sizes.items()),
-        *(f"{line};" for line in generate.signatures(network)),
+        *(f"{line};" for line in generate.signatures(ends)),
         f"static const int8_t golden_inputs[N_VECTORS][N_STEPS][INPUT_SIZE] = {_braces(steps)};",
-        f"static const int8_t golden_outputs[N_VECTORS][OUTPUT_SIZE] = {_braces(np.array(outputs))};",
+        f"static const int8_t golden_outputs[N_VECTORS][OUTPUT_SIZE] = {_braces(outputs)};",
         f"static const char *const labels[OUTPUT_SIZE] = {{{', '.join(quoted)}}};",
     ]
     return "\n".join(lines) + "\n"
@@ -137,9 +139,3 @@ def _write_manifest(folder: Path, head: dict[str, Any]) -> str:
     hashes = {path.name: sha256(path) for path in sorted(folder.iterdir())}
     _write_json(folder / "manifest.json", {**head, "files": hashes})
     return sha256(folder / "manifest.json")
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file in hex digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -40,6 +40,8 @@ def _facts(row: dict[str, Any], data: dict[str, Any]) -> list[tuple[str, str]]:
         ("file", _integer(row, "size_bytes", " bytes")),
         ("flash", _integer(row, "flash_bytes", " bytes")),
         ("RAM", _integer(row, "ram_bytes", " bytes")),
+        ("stack", _integer(row, "stack_bytes", " bytes")),
+        ("bits per weight", _integer(row, "weight_bits", "")),
         ("instructions per call", _integer(row, "instructions", f" on {row.get('core')}")),
         ("latency, median", _interval(row, "latency_ms_p50", "latency_lo", "latency_hi", 3, " ms")),
         ("data", _words(row, "task")),

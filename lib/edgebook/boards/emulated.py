@@ -62,7 +62,7 @@ class Measured:
     flash_bytes: int  # code, weights and the library functions that they call
     ram_bytes: int  # the arena; the caller holds input and output
     stack_bytes: int  # the deepest stack of one call
-    instructions: float  # per call, mean over the items
+    instructions: int  # per call, mean over the items
     outputs: np.ndarray
 
 
@@ -178,7 +178,7 @@ def _results(data: bytes, core: str, flash: int, ram: int, n_output: int) -> Mea
     """Ticks of 200,000 instructions, the stack's depth, then ticks and outputs of every item."""
     calibration, depth = int.from_bytes(data[:8], "little"), int.from_bytes(data[8:12], "little")
     rows = np.frombuffer(data[12:], np.dtype([("ticks", "<u8"), ("output", np.int8, (n_output,))]))
-    instructions = float(rows["ticks"].mean()) * 200_000 / calibration
+    instructions = round(float(rows["ticks"].mean()) * 200_000 / calibration)
     return Measured(core, flash, ram, depth, instructions, rows["output"].copy())
 
 

@@ -8,14 +8,12 @@ import select
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import IO, Any
 
 from edgebook.boards import local
+from edgebook.boards.board import Board
 from edgebook.runtimes.base import Artifact
-
-Start = Callable[..., subprocess.Popen]  # a board's `start`, see `boards.local`
 
 
 @dataclass
@@ -26,19 +24,24 @@ class Worker:
     threads: int
     limit_s: float
     shape: tuple[int, ...] = ()  # of an item, for files that leave sizes open
-    start: Start = local.start
+    board: Board = local.BOARD
     errors: IO[bytes] = field(default_factory=tempfile.TemporaryFile, repr=False)
     process: subprocess.Popen = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.process = self.start(self.artifact, threads=self.threads, shape=self.shape, errors=self.errors)
+        self.process = self.board.start(self.artifact, threads=self.threads, shape=self.shape, errors=self.errors)
 
     def ask(self, **command: Any) -> dict[str, Any]:
-        """The answer to a command; without one, the first answer (that the file is loaded).
+        """The answer to a command; without one, the first answer (that the file is loaded). `x` and `y` of a command are files
+        here: what the board reads, and what it writes.
 
         Raises RuntimeError with the reason when the process fails, dies or does not answer in time.
         """
+        target = command.get("y")
         if command:
+            there = {"x": self.board.send} if "x" in command else {}
+            there |= {"y": self.board.path} if target else {}
+            command |= {name: translate(command[name]) for name, translate in there.items()}
             with contextlib.suppress(BrokenPipeError):  # it died: its last answer is read below
                 self.process.stdin.write((json.dumps(command) + "\n").encode())
         ready, _, _ = select.select([self.process.stdout], [], [], self.limit_s)
@@ -51,12 +54,14 @@ class Worker:
         answer = json.loads(line)
         if not answer.pop("ok"):
             raise RuntimeError(answer["error"])
+        if target and not answer.get("error"):
+            self.board.fetch(target)
         return answer
 
     def again(self) -> Worker:
         """The same file in a new process; this one is closed."""
         self.close()
-        return Worker(self.artifact, self.threads, self.limit_s, self.shape, self.start)
+        return Worker(self.artifact, self.threads, self.limit_s, self.shape, self.board)
 
     def close(self) -> None:
         """End the process; may be called twice."""

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from edgebook.cli import about, autotune, beginnings, own_data, runs, single_files, store
+from edgebook.cli import about, autotune, beginnings, own_data, runs, shipping, single_files, store
 from edgebook.errors import BadInput
 
 app = typer.Typer(
@@ -15,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Which lightweight version of this neural network should ship on that edge device?",
 )
-GROUPS = (runs, autotune, single_files, beginnings, own_data, store, about)
+GROUPS = (runs, shipping, autotune, single_files, beginnings, own_data, store, about)
 for command in (command for group in GROUPS for command in group.COMMANDS):
     app.command()(command)
 

@@ -35,6 +35,7 @@ def doctor(
     """What is here: machine, runtimes, data sets. With --model and --task: what will work with these, in a minute."""
     if model or task:
         return _examine(model, task, shape or [])
+    from edgebook.boards import emulated
     from edgebook.measure import machine
     from edgebook.paths import store_dir
     from edgebook.runtimes.base import RUNTIMES, missing, versions
@@ -44,6 +45,7 @@ def doctor(
         print(f"{key:>14}: {', '.join(value) if isinstance(value, list) else value}")
     for name in RUNTIMES:
         print(f"{name:>14}: {missing(name) or ', '.join(f'{library} {version}' for library, version in versions(name).items())}")
+    print(f"{'emulated cores':>14}: {emulated.missing() or ', '.join(emulated.CORES)}")
     for name in TASKS:
         try:
             loaded = load_task(name)

@@ -108,6 +108,7 @@ def pick(
         print(f"{case.title}, {case.setting}: {answer.text}")
         if answer.row and answer.row["artifact"]:
             print(f"  {_shippable(document.folder / answer.row['artifact'], answer.row['sha256'])}")
+            print(f"  edgebook bundle {name} {answer.row['row_id']}")
 
 
 def _shippable(path: Path, digest: str | None) -> str:

@@ -19,6 +19,7 @@ def measure(
     threads: Annotated[int, typer.Option(min=1, help="threads of the runtimes")] = 1,
     measure_s: Annotated[float, typer.Option(min=0.05, help="seconds of timing per file")] = 2.0,
     limit_s: Annotated[float, typer.Option(min=1, help="seconds after which a runtime that hangs is ended")] = 120.0,
+    device: Annotated[str, typer.Option(help="host, or ssh://user@host:port/path/of/python: the files run there")] = "host",
     out: Annotated[Path, typer.Option(help="folder for rows and page")] = Path("reports/measured"),
 ) -> None:
     """Measure files: score, size, memory, latency, boards, with intervals and verdicts against the first file or --baseline."""
@@ -26,7 +27,7 @@ def measure(
     from edgebook.report.pages.index import index
     from edgebook.tasks.scoring_only import load_for_scoring
 
-    settings = MeasureSettings(runtime, output, threads, measure_s, limit_s)
+    settings = MeasureSettings(runtime, output, threads, measure_s, limit_s, device)
     data = None if task is None else load_for_scoring(task)
     rows = measure_external(files, data, out, baseline=baseline, settings=settings)
     _print(rows)

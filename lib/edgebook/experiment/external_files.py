@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from edgebook import lock, rows
+from edgebook.boards import local, ssh
 from edgebook.errors import BadInput
 from edgebook.experiment.external_outputs import understand
 from edgebook.experiment.sweep import failure_columns
@@ -25,7 +27,7 @@ from edgebook.runtimes.base import Artifact, missing, runtime, runtime_of
 from edgebook.runtimes.quiet import quiet
 from edgebook.tasks.task import Task
 
-NAME = "measure"
+NAME, HOST = "measure", "host"
 NO_TASK = "no task"  # in the place of its name
 OWN = ("artifacts", "rows")  # what an attempt that was stopped leaves in a folder
 Row = dict[str, Any]
@@ -34,7 +36,9 @@ Row = dict[str, Any]
 @dataclass(frozen=True)
 class MeasureSettings:
     """How foreign files are measured. limit_s ends a runtime that hangs; runtime: by the extension when None; output: the name
-    of the one that is scored, where files have several. Raises BadInput for an unknown runtime and for numbers out of range.
+    of the one that is scored, where files have several. device: host, or
+    ssh://user@host:port/path/of/python. Raises BadInput for an unknown runtime, another form of a device and for numbers out of
+    range.
     """
 
     runtime: str | None = None
@@ -42,10 +46,13 @@ class MeasureSettings:
     threads: int = 1
     measure_s: float = 2.0
     limit_s: float = 120.0
+    device: str = HOST
 
     def __post_init__(self) -> None:
         if self.runtime is not None:
             runtime(self.runtime)
+        if self.device != HOST:
+            ssh.address(self.device)
         for name in ("measure_s", "limit_s"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise BadInput(f"{name} = {getattr(self, name)}; allowed: a number of seconds above 0")
@@ -104,14 +111,13 @@ def _artifact(file: Path, name: str, path: Path, settings: MeasureSettings) -> A
 
 def _measured_rows(identities: list[Row], ready: dict[str, Artifact], task: Task | None, settings: MeasureSettings) -> list[Row]:
     splits = {"val": task.x_val.numpy(), "test": task.x_test.numpy()} if task else {}
-    limits = {"seconds": settings.measure_s, "threads": settings.threads, "limit_s": settings.limit_s}
     splits = {split: x for split, x in splits.items() if len(x)}
-    results = measure_files(list(ready.values()), splits, who=NAME, **limits)
+    results = _measure_on(settings, list(ready.values()), splits)
     measured, notes = dict(zip(ready, results, strict=True)), {}
     for row_id, result in measured.items():
         notes[row_id] = understand(result, task)
     base_id = identities[0]["row_id"]
-    session = {"session": short_id(NAME, time.time()), "machine": machine.describe(), "baseline_id": base_id}
+    session = {"session": short_id(NAME, time.time()), "machine": _machine(results), "baseline_id": base_id}
     built = []
     for one in identities:
         if one["row_id"] in ready:
@@ -121,6 +127,21 @@ def _measured_rows(identities: list[Row], ready: dict[str, Artifact], task: Task
         built.append(rows.build(session, one))
         built[-1]["extra"]["flags"] = flags(built[-1])
     return built
+
+
+def _measure_on(settings: MeasureSettings, artifacts: list[Artifact], splits: dict[str, np.ndarray]) -> list[Measured]:
+    """The files measured on the device of the settings; all of them with the reason where it cannot be used."""
+    try:
+        with nullcontext(local.BOARD) if settings.device == HOST else ssh.board(settings.device) as board:
+            board = replace(board, limit_s=settings.limit_s)
+            return measure_files(artifacts, splits, seconds=settings.measure_s, threads=settings.threads, who=NAME, board=board)
+    except RuntimeError as error:
+        return [Measured(artifact, error=str(error)) for artifact in artifacts]
+
+
+def _machine(results: list[Measured]) -> Row:
+    """Where the session was; this machine where there was none."""
+    return next((result.session.machine for result in results if result.session), machine.describe())
 
 
 def _labels(files: list[Path]) -> list[str]:
@@ -154,7 +175,7 @@ def _identity(file: Path, task: Task | None, folder: Path, settings: MeasureSett
         "label": file.name,
         "batch_size": 1,
         "threads": settings.threads,
-        "device": "host",
+        "device": settings.device if settings.device == HOST else ssh.address(settings.device).name,
         "artifact": str(file.resolve()),
         "commit": machine.commit(),
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -162,7 +183,7 @@ def _identity(file: Path, task: Task | None, folder: Path, settings: MeasureSett
     }
     try:
         identity["runtime"] = _runtime(file, settings.runtime)
-        if reason := missing(identity["runtime"]):
+        if settings.device == HOST and (reason := missing(identity["runtime"])):
             identity |= {"status": "skipped", "error": reason}
     except BadInput as error:
         identity |= {"status": "failed", "error": str(error)}

@@ -13,8 +13,10 @@ from torch import nn
 from edgebook import rows
 from edgebook.errors import BadInput, Unsupported, one_line
 from edgebook.experiment import files
-from edgebook.experiment.notebook import Notebook, Version, point_id
+from edgebook.experiment.notebook import Notebook, point_id
+from edgebook.experiment.targets import Target, targets
 from edgebook.measure import columns, machine
+from edgebook.measure.cores import core_columns
 from edgebook.measure.flags import flags
 from edgebook.measure.session import Measured, measure_files
 from edgebook.models.fake_quantized import FakeQuantized
@@ -28,25 +30,6 @@ from edgebook.vocabulary import precision
 
 FEW = 2  # items whose answers may differ, in whatever few items there are
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Target:
-    """What is asked of one file."""
-
-    version: Version
-    runtime: str
-    quant: Quant | None
-    batch_size: int
-
-    @property
-    def setting(self) -> tuple[str, int]:
-        """What two files share that are compared with each other."""
-        return self.runtime, self.batch_size
-
-    @property
-    def is_baseline(self) -> bool:
-        return self.version.role == "baseline" and self.quant is None
 
 
 @dataclass(frozen=True)
@@ -91,18 +74,6 @@ def measure(nb: Notebook) -> list[Row]:
     rows.write_rows(nb.run_dir / "rows" / f"{nb.execution}.jsonl", built)
     files.remove_stale_artifacts(nb.run_dir / "artifacts" / nb.execution, built)
     return built
-
-
-def targets(nb: Notebook) -> list[Target]:
-    """Every file that the versions ask for; the baseline goes to every runtime that any version goes to."""
-    every = list(dict.fromkeys([*nb["runtimes"], *(name for made in nb.versions for name in made.runtimes or [])]))
-    wanted = []
-    for made in nb.versions:
-        runtimes = every if made.role == "baseline" else made.runtimes or nb["runtimes"]
-        quants = [None] if isinstance(made.network, FakeQuantized) else made.quants  # it brings its own integers
-        batch_sizes = nb.params.get("batch_sizes", [1])
-        wanted += [Target(made, name, quant, size) for quant in quants for name in runtimes for size in batch_sizes]
-    return wanted
 
 
 def _export(nb: Notebook, target: Target) -> Exported:
@@ -153,9 +124,7 @@ def _identity(nb: Notebook, target: Target) -> Row:
         "notebook": nb.stem,
         "execution": nb.execution,
         "point_id": point,
-        "row_id": short_id(
-            nb.execution, point, target.runtime, numbers, nb["threads"], target.batch_size, made.label, made.role, nb["seed"]
-        ),
+        "row_id": short_id(point, numbers, *_setting(nb, target)),
         "parent_id": made.parent_row,
         "task": nb["task"] if nb.data is None else nb.task.name,
         "model": nb.model_label,
@@ -168,6 +137,7 @@ def _identity(nb: Notebook, target: Target) -> Row:
         "asked": made.asked | asked,
         "runtime": target.runtime,
         "precision": numbers,
+        **({"device": target.core} if target.core else {}),
         "threads": nb["threads"],
         "batch_size": target.batch_size,
         "commit": machine.commit(),
@@ -176,6 +146,12 @@ def _identity(nb: Notebook, target: Target) -> Row:
         "size_packed_bytes": made.extra.get("size_packed_bytes"),
         "extra": {name: value for name, value in made.extra.items() if name != "size_packed_bytes"},
     }
+
+
+def _setting(nb: Notebook, target: Target) -> list[Any]:
+    """What makes a row of its own out of a point and a number format."""
+    made, core = target.version, [target.core] if target.core else []
+    return [nb.execution, target.runtime, nb["threads"], target.batch_size, made.label, made.role, nb["seed"], *core]
 
 
 def _role(target: Target) -> tuple[str, str]:
@@ -216,6 +192,8 @@ def _compared(
     if base_size and not is_itself:
         known["compression_ratio"] = base_size / one.columns["size_bytes"]
     shown = columns.measured_columns(result, base, nb.task)
+    if one.target.core and not result.error:
+        shown = rows.join(shown, core_columns(result.artifact, nb.task, one.target.core))
     return rows.join(known, shown, _fidelity(nb, one, result, outputs, shown.get("status", "ok")))
 
 

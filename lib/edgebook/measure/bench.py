@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import resource
 import select
 import signal
@@ -216,6 +217,9 @@ def main() -> None:
             if command["do"] in ("warm", "time"):
                 pin(arguments.threads)
             answer(ok=True, **commands[command["do"]](program, command))
+    except ImportError as error:
+        answer(ok=False, error=f"{arguments.runtime}: cannot be loaded on {platform.machine()}: {one_line(error)}")
+        sys.exit(1)
     except Exception as error:  # whatever a runtime raises becomes one line for the row
         answer(ok=False, error=one_line(error))
         sys.exit(1)

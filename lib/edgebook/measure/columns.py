@@ -18,8 +18,10 @@ from edgebook.metrics.verdicts import verdict
 from edgebook.rows import join
 from edgebook.runtimes.base import Artifact, versions
 from edgebook.tasks.task import Task
+from edgebook.vocabulary import precision
 
 Columns = dict[str, Any]
+CLIPPED = 0.01  # share of the values beyond an integer input's range from which it is told; ranges from calibration clip a few
 INSPECTED = ("n_nodes", "n_quantize", "int8_nodes", "int8_time", "quantize_time", "ops", "operators", "not_inspected")
 
 
@@ -28,6 +30,7 @@ def file_columns(artifact: Artifact) -> Columns:
     zipped = sum(len(zlib.compress(file.read_bytes(), 9)) for file in artifact.files)
     known = {
         "precision": artifact.precision,
+        "weight_bits": precision(artifact.precision).weight_bits if artifact.precision else None,
         "size_bytes": artifact.size_bytes,
         "size_zip_bytes": zipped,
         "sha256": hashlib.sha256(artifact.path.read_bytes()).hexdigest(),
@@ -141,7 +144,7 @@ def feeding_columns(measured: Measured) -> Columns:
         "not_scored": measured.not_scored,
         "layout": LAYOUTS[measured.layout].said,
         "preprocess": {"scale": scale, "offset": offset} if measured.preprocess != (1.0, 0.0) else None,
-        "clipped_inputs": measured.clipped or None,
+        "clipped_inputs": measured.clipped if measured.clipped >= CLIPPED else None,
         "kernel_error": measured.kernel_error,
         "not_compared": measured.not_compared,
     }

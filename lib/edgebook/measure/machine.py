@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
+import shutil
 import subprocess
 from functools import lru_cache
 from pathlib import Path
@@ -25,9 +27,27 @@ def describe() -> dict:
         "flags": [flag for flag in INT8_FLAGS if flag in flags],
         "cores": os.cpu_count(),
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip() or None,
+        "temperature_c": temperature(),
+        "throttled": throttled(),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
     }
+
+
+def temperature() -> float | None:
+    """The warmest sensor in degrees Celsius; None without one."""
+    zones = [_read(str(path)).strip() for path in Path("/sys/class/thermal").glob("thermal_zone*/temp")]
+    return max((int(zone) / 1000 for zone in zones if zone.lstrip("-").isdigit()), default=None)
+
+
+def throttled() -> str | None:
+    """What the machine tells of throttling: the flags of a Raspberry Pi, or how often an x86 core was slowed down; None where
+    neither is known.
+    """
+    if shutil.which("vcgencmd"):
+        return subprocess.run(["vcgencmd", "get_throttled"], capture_output=True, text=True).stdout.strip() or None
+    count = _read("/sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count").strip()
+    return f"{count} times" if count else None
 
 
 def host() -> str:
@@ -50,3 +70,7 @@ def commit() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+if __name__ == "__main__":
+    print(json.dumps(describe()))

@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from edgebook import lock
+from edgebook.boards import local
+from edgebook.boards.board import Board
 from edgebook.boards.worker import Worker
 from edgebook.files import scratch
 from edgebook.measure import machine, repeat
@@ -37,15 +39,16 @@ def measure_files(
     seconds: float,
     threads: int = 1,
     who: str = "measure",
-    limit_s: float = 120.0,
     folder: Path | None = None,
     bases: Sequence[int | None] | None = None,
+    board: Board = local.BOARD,
 ) -> list[Measured]:
     """Score every file on every split, then time all of them in turn for `seconds` each (at most twice that when other work
-    disturbs; 0: not at all). The result of a file that fails has its reason; `limit_s` ends one that does not answer.
+    disturbs; 0: not at all). The result of a file that fails has its reason.
 
     folder: of measurements that are kept, see `archive`. What is found there is not measured again; timings are found with a
     session in which the base was timed too, and every base is in the new session. bases: for each file the index of its base.
+    board: where the files run.
     """
     results = [Measured(artifact, key=timing_key(artifact, seconds, threads)) for artifact in artifacts]
     archive = Archive(folder, digests(splits), threads) if folder else None
@@ -53,7 +56,7 @@ def measure_files(
     to_score = {index for index in set(scorers) if not (archive and archive.find_scores(results[index]))}
     to_time = _lacking_timings(results, bases or [None] * len(results), archive) if seconds else set()
     with scratch() as temporary:
-        started = _Started(results, Inputs(splits, temporary), to_score, archive, threads, limit_s)
+        started = _Started(results, Inputs(splits, temporary), to_score, archive, threads, board)
         try:
             with lock.training(), ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // threads)) as pool:
                 list(pool.map(started.start, sorted(to_score | to_time)))
@@ -62,7 +65,7 @@ def measure_files(
                 result.outputs, result.items, result.error = scored.outputs, scored.items, scored.error
                 result.kernel_error, result.not_scored = scored.kernel_error, scored.not_scored
             started.close(started.workers.keys() - to_time)
-            _time(started.workers, results, to_time, seconds=seconds, who=who)
+            _time(started.workers, results, to_time, seconds=seconds, who=who, board=board)
         finally:
             started.close(set(started.workers))
     if archive:
@@ -79,14 +82,16 @@ class _Started:
     to_score: set[int]
     archive: Archive | None
     threads: int
-    limit_s: float
+    board: Board
     workers: dict[int, Worker] = field(default_factory=dict)
 
     def start(self, index: int) -> None:
         """Start the process of a file, and score the file unless its scores are there; what fails is its error."""
         result = self.results[index]
         try:
-            worker = self.workers[index] = Worker(result.artifact, self.threads, self.limit_s, self.inputs.shape)
+            worker = self.workers[index] = Worker(
+                result.artifact, self.threads, self.board.limit_s, self.inputs.shape, self.board
+            )
             load(worker, result, self.inputs)
             if result.not_scored:
                 return
@@ -114,9 +119,11 @@ def _lacking_timings(results: list[Measured], bases: Sequence[int | None], archi
     return lacking | (timed & set(bases) if lacking else set())
 
 
-def _time(workers: dict[int, Worker], results: list[Measured], to_time: set[int], *, seconds: float, who: str) -> None:
+def _time(
+    workers: dict[int, Worker], results: list[Measured], to_time: set[int], *, seconds: float, who: str, board: Board
+) -> None:
     """Time files in a session of their own, which is also that of results without a time."""
-    session = Session(short_id(who, time.time()), machine.describe())
+    session = Session(short_id(who, time.time()), (board.describe or machine.describe)())
     for index, result in enumerate(results):
         if index in to_time:
             result.forget_timing()
@@ -125,6 +132,8 @@ def _time(workers: dict[int, Worker], results: list[Measured], to_time: set[int]
     if workers:
         with lock.measuring(who):
             time_files(workers, results, seconds=seconds)
+    after = (board.describe or machine.describe)() if workers else {}
+    session.machine.update({f"{name}_after": after.get(name) for name in ("temperature_c", "throttled") if name in after})
     for index in to_time:
         session.timings[results[index].key] = {name: getattr(results[index], name) for name in TIMING}
 

@@ -14,7 +14,19 @@ FILE = (*CASE, "role", "family", "runtime", "precision", "device", "threads", "b
 SESSION = (*CASE, "session", "device", "threads", "batch_size")
 MEANS = (
     *("val_score", "fidelity", "agreement", "n_params", "macs", "size_bytes", "size_zip_bytes", "size_packed_bytes"),
-    *("arena_bytes", "rss_bytes", "latency_ms_p90", "latency_ms_est", "compression_ratio", "duration_s"),
+    *(
+        "weight_bits",
+        "flash_bytes",
+        "ram_bytes",
+        "stack_bytes",
+        "instructions",
+        "arena_bytes",
+        "rss_bytes",
+        "latency_ms_p90",
+        "latency_ms_est",
+        "compression_ratio",
+        "duration_s",
+    ),
 )
 EXTRA_MEANS = (
     *("val_delta", "val_delta_lo", "val_delta_hi", "macro_f1", "worst_class_accuracy", "calibration_error"),

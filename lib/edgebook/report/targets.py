@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from edgebook.devices import Device, fit
+from edgebook.devices import Device, fit, need
 from edgebook.report import format as fmt
 from edgebook.report.aggregate import is_own_baseline, value
 from edgebook.report.answer import answer
@@ -35,15 +35,19 @@ def lines(rows: list[Row], devices: Devices, *, latency_budget_ms: float = 0) ->
     """
     content: list[dict[str, Any]] = []
     for row in rows:
-        line = {"version": fmt.name(row), "runtime": row["runtime"] or "", "format": row["precision"] or "", "figures": {}}
+        runs = row["runtime"] or ""
+        line = {"version": fmt.name(row), "runtime": runs, "format": row["precision"] or "", "figures": {}}
         if row["status"] == "ok":
-            content.append(line | {"figures": _figures(row, rows), "fits": boards(row, devices, latency_budget_ms or None)})
+            line |= {"runtime": f"{runs} on {row['core']}" if row["core"] else runs, "figures": _figures(row, rows)}
+            content.append(line | {"fits": boards(row, devices, latency_budget_ms or None)})
             continue
         if value(row, "extra.unsupported") != "precision":
             content.append(line | {"fits": why_not(row, rows)})
             continue
         line["fits"] = f"no {row['precision']} there; {others_text(row, rows)}"
         same = [other for other in content if all(other[key] == line[key] for key in ("version", "format", "fits"))]
+        if same and runs in same[0]["runtime"].split(", "):  # the same on another core
+            continue
         if same:
             same[0]["runtime"] += f", {line['runtime']}"
         else:
@@ -55,7 +59,8 @@ def _figures(row: Row, rows: list[Row]) -> dict[str, tuple[str, str]]:
     """head -> (the figure, what stands under it)."""
     score, latency = columns_of(rows)[0], row["latency_ms_p50"]
     is_estimate = latency is None and row["latency_ms_est"] is not None
-    ram, kind = (row["arena_bytes"], "arena") if row["arena_bytes"] is not None else (row["rss_bytes"], "process")
+    ram = need(row)[1]
+    kind = "core" if row["core"] else "arena" if row["arena_bytes"] is not None else "process"
     has_difference = row["delta"] is not None and not is_own_baseline(row)
     against = (fmt.difference(row["delta"], row["metric"]), row["verdict"] or "") if has_difference else (fmt.NONE, "")
     return {
@@ -118,12 +123,15 @@ def _choice(rows: list[Row], device: Device, limits: Limits, budget_ms: float | 
     chosen = answer(compiled, limits, beside=rows, best=best) if compiled else None
     if chosen is None or chosen.row is None:
         chosen = answer(fitting, limits, beside=rows, best=best)
-    return chosen.text if chosen.row is None else f"{chosen.text} {_memory(chosen.row, results[chosen.row['row_id']])}"
+    if chosen.row is None:
+        return chosen.text
+    where = " The time is this machine's, not the board's." if chosen.row["latency_ms_p50"] and device.name != "host" else ""
+    return f"{chosen.text}{where} {_memory(chosen.row, results[chosen.row['row_id']])}"
 
 
 def _memory(row: Row, result: dict[str, Any]) -> str:
     """`Flash 8.1 %, RAM 14.2 % (46.6 kB), most in CONV_2D (operator 3).`"""
-    ram = row["rss_bytes"] if row["arena_bytes"] is None else row["arena_bytes"]
+    ram = need(row)[1]
     flash_share, ram_share = (_share(result["shares"][key]) for key in ("flash_bytes", "ram_bytes"))
     peak = f", most in {result['peak']['operator']} (operator {result['peak']['index']})" if result["peak"] else ""
     return f"Flash {flash_share}, RAM {ram_share} ({fmt.size(ram)}){peak}."

@@ -11,7 +11,7 @@ enum { MOST_TICKS = 0xFFFFFF, CALIBRATION = 100000, PAINT = 0x5A, DEEPEST = 8192
 #if STATE_SIZE > 0
 void predict(const int8_t *input, int8_t *output, int8_t *state);
 void reset(int8_t *state);
-static int8_t state[STATE_SIZE];
+static int8_t state[STATE_SIZE] __attribute__((aligned(4)));
 #define PREDICT() predict(input, output, state)
 #else
 void predict(const int8_t *input, int8_t *output);

@@ -6,6 +6,7 @@ over layers, equalize.py repairs a network for one scale per layer, diagnose.py 
 
 LEVELS = {
     "kmeans": "edgebook.compress.quantize.levels:KMEANS",
+    "kmeans_channel": "edgebook.compress.quantize.levels:KMEANS_CHANNEL",
     "linear": "edgebook.compress.quantize.levels:LINEAR",
     "log2": "edgebook.compress.quantize.levels:LOG2",
 }

@@ -28,8 +28,9 @@ def codebook(model: nn.Module, task: Task, *, bits: int | dict[str, int], levels
     """A copy whose weights take at most 2^bits values per layer (linear: per channel), not yet fine-tuned.
 
     bits: 1 to 8 for every layer, or one number per named weight; 32 and unnamed weights stay as they are. levels: kmeans
-    (1-D Lloyd), log2 (zero and signed powers of two) or linear (an even grid per output channel). Values are float16 numbers;
-    biases and batch norm stay float. Raises BadInput for bits out of range, an unknown weight or NaN.
+    (1-D Lloyd), log2 (zero and signed powers of two), linear (an even grid per output channel) or kmeans_channel (centres of
+    the layer under a scale per output channel). Values of the first three are float16 numbers; biases and batch norm stay
+    float. Raises BadInput for bits out of range, an unknown weight or NaN.
     Sources: Han et al. 2016, Deep compression; Zhou et al. 2017, INQ (powers of two).
     """
     rule: Levels = pick(LEVELS, levels, "levels")

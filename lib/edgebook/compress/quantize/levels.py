@@ -41,6 +41,22 @@ def kmeans(w: Tensor, bits: int, *, steps: int = 100) -> Tensor:
     return min(rounded, key=lambda values: (values - flat).square().sum()).view_as(w)
 
 
+def kmeans_channel(w: Tensor, bits: int, *, steps: int = 100) -> Tensor:
+    """Centres that the whole layer shares, under a scale for each output channel (axis 0): each channel's largest weight is at
+    an end.
+
+    The centres are multiples of 1/127, so that the weights of an int8 file with a scale per channel take at most 2^bits
+    integers per layer. Batch norm has to be folded before: it would turn the sign of some channels.
+    """
+    flat = w.flatten(1).double()
+    scale = flat.abs().amax(1, keepdim=True).clamp(min=2.0**-14)
+    shares = (flat / scale).flatten()
+    centres = _lloyd(shares, torch.linspace(-1, 1, 2**bits, dtype=torch.double), steps)
+    centres[0], centres[-1] = -1, 1
+    centres = (centres * 127).round() / 127
+    return (centres[nearest(shares, centres)].view_as(flat) * scale).float().view_as(w)
+
+
 def _by_density(flat: Tensor, n: int) -> Tensor:
     """Centres as dense as the cube root of the values' density, optimal for many centres. Source: Panter and Dite 1951."""
     low, high = flat.min(), flat.max()
@@ -91,5 +107,6 @@ def linear(w: Tensor, bits: int) -> Tensor:
 
 
 KMEANS = Levels(kmeans, partial(kmeans, steps=TRAINING_STEPS), fewest_bits=1)
+KMEANS_CHANNEL = Levels(kmeans_channel, partial(kmeans_channel, steps=TRAINING_STEPS), fewest_bits=1)
 LINEAR = Levels(linear, linear, fewest_bits=2)
 LOG2 = Levels(log2, log2, fewest_bits=2)

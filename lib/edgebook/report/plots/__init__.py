@@ -1,5 +1,6 @@
 """Rows -> figures. Every function returns a matplotlib Figure; its title is also its alt text."""
 
+from edgebook.report.plots.adaptation import adaptation
 from edgebook.report.plots.bars import bars
 from edgebook.report.plots.boards import boards
 from edgebook.report.plots.confusion import confusion
@@ -13,6 +14,7 @@ from edgebook.report.plots.pictures import curves, matrices
 from edgebook.report.plots.sweep import sweep
 
 __all__ = [
+    "adaptation",
     "bars",
     "boards",
     "confusion",

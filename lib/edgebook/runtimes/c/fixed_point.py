@@ -83,8 +83,8 @@ def limits(activation: str, scale: float, zero_point: int) -> tuple[int, int]:
 
 def _rounded(value: float) -> int:
     """The nearest integer, halves away from zero, in float32 as the runtimes do it."""
-    value = np.float32(value)
-    return int(np.sign(value) * np.floor(np.abs(value) + np.float32(0.5)))
+    single = np.float32(value)
+    return int(np.sign(single) * np.floor(np.abs(single) + np.float32(0.5)))
 
 
 ACTIVATIONS = {"NONE": (None, None), "RELU": (0.0, None), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}

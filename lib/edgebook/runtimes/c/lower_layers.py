@@ -20,13 +20,14 @@ def _window(draft: Draft, operator: Operator, kernel: tuple[int, int]) -> Window
     strides = options["strideH"], options["strideW"]
     if number in draft.padding:
         source, before = draft.padding[number]
-        pads = tuple(int(p) for p in before[1:3])
+        pads = [int(p) for p in before[1:3]]
     else:
-        pads = tuple(
+        pads = [
             max((out - 1) * stride + k - size, 0) // 2 if options["padding"] == "SAME" else 0
             for out, stride, k, size in zip((out_height, out_width), strides, kernel, source.shape[1:3], strict=True)
-        )
-    return Window(*source.shape[1:], out_height, out_width, *kernel, *strides, *pads)
+        ]
+    (height, width, channels), (top, left) = source.shape[1:], pads
+    return Window(height, width, channels, out_height, out_width, *kernel, *strides, top, left)
 
 
 def _weights(draft: Draft, operator: Operator, flat: np.ndarray) -> dict:

@@ -73,9 +73,9 @@ def _lags(steps: tuple[Step, ...], overlap: int) -> dict[tuple[str, str], tuple[
         for source in {place.buffer for place in reads(step)}:
             inside = isinstance(source, int) and isinstance(target.buffer, int) and source != target.buffer
             places = [place for place in reads(step) if place.buffer == source]
-            limits = [_lag(step, place, overlap) for place in places]
-            if inside and first[target.buffer] == last[source] == index and None not in limits:
-                moved = (limit - place.offset + target.offset for limit, place in zip(limits, places, strict=True))
+            limits = [(lag, place) for place in places if (lag := _lag(step, place, overlap)) is not None]
+            if inside and first[target.buffer] == last[source] == index and len(limits) == len(places):
+                moved = (lag - place.offset + target.offset for lag, place in limits)
                 multiple = step.window.channels if isinstance(step, Depthwise) else 1
                 lags[tensor_name(target.buffer), tensor_name(source)] = max(moved), multiple
     return lags

@@ -55,14 +55,51 @@ def scratch_at(index: int) -> str:
 
 def kernel_texts(names: set[str]) -> list[str]:
     """The C text of kernels, what others build on first."""
-    folder = resources.files("edgebook.runtimes.c") / "kernels"
-    return [(folder / f"{name}.c").read_text() for name in KERNELS if name in names]
+    return [kernel_text(name) for name in KERNELS if name in names]
 
 
-KERNELS = (
-    "common", "clamp_full", "clamp", "high_product", "scale_fast", "scale_single", "scale_gemmlowp",
-    "layer", "gather", "pairs_dsp", "dot_plain", "dot_mve", "dot_dsp", "int8", "decode", "packed", "packed_dsp", "lanes",
-    "block", "block_packed", "pixel", "pixel_packed", "convolution", "convolution_few", "dense",
-    "depthwise_any", "depthwise_dsp", "depthwise_3x3_dsp", "depthwise_mve", "depthwise_packed",
-    "add_single", "add_gemmlowp", "multiply", "max_pool", "average_pool", "mean", "lookup", "copy",
-)  # fmt: skip
+def kernel_text(name: str) -> str:
+    """The C text of one kernel."""
+    return (resources.files("edgebook.runtimes.c") / "kernels" / f"{name}.c").read_text()
+
+
+KERNELS = [
+    "common",
+    "clamp_full",
+    "clamp",
+    "high_product",
+    "scale_fast",
+    "scale_single",
+    "scale_gemmlowp",
+    "layer",
+    "gather",
+    "pairs_dsp",
+    "dot_plain",
+    "dot_mve",
+    "dot_dsp",
+    "int8",
+    "decode",
+    "packed",
+    "packed_dsp",
+    "lanes",
+    "block",
+    "block_packed",
+    "pixel",
+    "pixel_packed",
+    "convolution",
+    "convolution_few",
+    "dense",
+    "depthwise_any",
+    "depthwise_dsp",
+    "depthwise_3x3_dsp",
+    "depthwise_mve",
+    "depthwise_packed",
+    "add_single",
+    "add_gemmlowp",
+    "multiply",
+    "max_pool",
+    "average_pool",
+    "mean",
+    "lookup",
+    "copy",
+]

@@ -9,7 +9,7 @@ import numpy as np
 from edgebook.errors import Unsupported
 from edgebook.runtimes.c.fixed_point import mean_multiplier, weighted_sum
 from edgebook.runtimes.c.rounding import pair, single_factor
-from edgebook.runtimes.c.steps import Convolution, Copy, Depthwise, Elementwise, Fill, Lookup, Mean, Pool, Quantized, Step, Window
+from edgebook.runtimes.c.steps import Convolution, Copy, Depthwise, Elementwise, Fill, Lookup, Mean, Pool, Quantized, Window
 from edgebook.runtimes.c.sub_8_bit import Packed
 from edgebook.runtimes.c.text import Text, at, scratch_at
 from edgebook.runtimes.c.working_memory import convolution_kernel, depthwise_kernel, padded_row
@@ -139,7 +139,7 @@ def fill(text: Text, step: Fill, index: int) -> None:
     text.call("memset", at(step.target), step.value, step.n)
 
 
-WRITERS: dict[type, Callable[[Text, Step, int], None]] = {
+WRITERS: dict[type, Callable[..., None]] = {  # (text, step of that type, index)
     Convolution: convolution,
     Copy: copy,
     Depthwise: depthwise,
