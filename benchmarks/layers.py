@@ -1,7 +1,6 @@
 """Which layer goes through which technique and runtime: a small network of each, tried as `edgebook doctor --model` does.
 
-python benchmarks/layers.py                              prints the table of docs/layers.md
-python benchmarks/layers.py --write                      writes that file
+python benchmarks/layers.py                              a table for ONNX Runtime, in Markdown
 python benchmarks/layers.py --runtimes litert tflm vela  for other runtimes: about ten seconds for each layer
 """
 
@@ -19,20 +18,8 @@ from edgebook.models import allow_network
 from edgebook.tasks import load_task
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "layers.md"
 NETWORKS = Path(__file__).with_name("layer_networks.py")
 TASKS = {"image": "digits", "sequence": "mnist1d"}
-HEAD = """# Layers and what they go through
-
-Each layer stands in a small network that is trained for two epochs on a few items, then goes through every technique and is
-exported to ONNX Runtime, as `edgebook doctor` does with yours. `works` means that it ran and, for a file, that the file agrees
-with the network; a number leads to the reason below the table. Made by `benchmarks/layers.py`, which takes other runtimes too:
-
-```console
-$ python benchmarks/layers.py --runtimes litert executorch tflm vela
-```
-
-"""
 
 
 def networks() -> dict[str, str]:
@@ -75,7 +62,6 @@ def _cell(finding: Finding | None, reasons: list[str]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true")
     parser.add_argument("--runtimes", nargs="+", default=["onnx"])
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -83,11 +69,7 @@ def main() -> None:
     for function in networks():
         results[function] = findings(function, tuple(given.runtimes))
         print(f"{function}: {sum(finding.works for finding in results[function])} work", file=sys.stderr, flush=True)
-    text = HEAD + table(results)
-    if given.write:
-        PAGE.write_text(text, encoding="utf-8")
-    else:
-        print(text)
+    print(table(results))
 
 
 if __name__ == "__main__":
