@@ -173,7 +173,7 @@ PARAMS: dict[str, Param] = {
     "average_bits": Param(several(Bits), "bits per weight of the uniform network, whose size is the budget", "bits"),
     "bit_options": Param(several(Bits), "bits that a layer may have", "bits"),
     "n_sensitivity": Param(Count, "validation items that sensitivity is measured on", "items"),
-    "shift": Param(str, "how the data have shifted since training", choices="edgebook.tasks.shifts:SHIFTS"),
+    "shift": Param(str, "how the data have shifted since training", choices="edgebook.tasks:SHIFTS"),
     "shift_strength": Param(Positive, "standard deviations of noise, right angles of a rotation, or a sensor's loss of gain"),
     "trainers": Param(Names, "runtimes that train the last layer", choices="edgebook.runtimes.train_step:TRAINERS"),
     "n_labelled": Param(Count, "labelled items of the shifted data that are learned", "items"),

@@ -33,6 +33,8 @@ def test_there_are_commands():
         "pick",
         "bundle",
         "verify",
+        "autotune",
+        "profile",
         "measure",
         "clean",
         "params",

@@ -89,7 +89,7 @@ def test_the_reference_shows_type_range_and_choices():
     assert lines["device"] == "one of auto, cpu, cuda, mps"
     assert lines["max_loss"] == "number, >= 0 or null"
     assert lines["finetune_recipe"].startswith("fields: epochs (integer, >= 0), batch_size (integer, >= 1), lr (number, > 0)")
-    assert lines["codebook_levels"] == "list: kmeans, linear, log2"
+    assert lines["codebook_levels"] == "list: kmeans, kmeans_channel, linear, log2"
     assert "resnet8" in lines["model"]
 
 

@@ -16,6 +16,7 @@ from edgebook.experiment import files
 from edgebook.experiment.notebook import Notebook, point_id
 from edgebook.experiment.targets import Target, targets
 from edgebook.measure import columns, machine
+from edgebook.measure.archive import Kept
 from edgebook.measure.cores import core_columns
 from edgebook.measure.flags import flags
 from edgebook.measure.session import Measured, measure_files
@@ -61,8 +62,7 @@ def measure(nb: Notebook) -> list[Row]:
         seconds=nb["measure_s"],
         threads=nb["threads"],
         who=nb.execution,
-        folder=measurements_dir(nb.run_dir, nb.execution),
-        bases=[places.get(bases.get(one.target.setting, "")) for one in ready],
+        kept=Kept(measurements_dir(nb.run_dir, nb.execution), [places.get(bases.get(one.target.setting, "")) for one in ready]),
     )
     measured = {one.row_id: result for one, result in zip(ready, results, strict=True)}
     outputs = _eager_outputs(nb, ready)
@@ -124,18 +124,7 @@ def _identity(nb: Notebook, target: Target) -> Row:
         "notebook": nb.stem,
         "execution": nb.execution,
         "point_id": point,
-        "row_id": short_id(
-            nb.execution,
-            point,
-            target.runtime,
-            numbers,
-            nb["threads"],
-            target.batch_size,
-            made.label,
-            made.role,
-            nb["seed"],
-            *([target.core] if target.core else []),
-        ),
+        "row_id": _row_id(nb, target, point, numbers),
         "parent_id": made.parent_row,
         "task": nb["task"] if nb.data is None else nb.task.name,
         "model": nb.model_label,
@@ -157,6 +146,13 @@ def _identity(nb: Notebook, target: Target) -> Row:
         "size_packed_bytes": made.extra.get("size_packed_bytes"),
         "extra": {name: value for name, value in made.extra.items() if name != "size_packed_bytes"},
     }
+
+
+def _row_id(nb: Notebook, target: Target, point: str, numbers: str) -> str:
+    """What tells a row from all others of its run."""
+    made = target.version
+    setting = (target.runtime, numbers, nb["threads"], target.batch_size, made.label, made.role, nb["seed"])
+    return short_id(nb.execution, point, *setting, *([target.core] if target.core else []))
 
 
 def _role(target: Target) -> tuple[str, str]:

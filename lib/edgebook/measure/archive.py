@@ -31,6 +31,14 @@ CODE = "edgebook.measure.session:measure_files"
 
 
 @dataclass(frozen=True)
+class Kept:
+    """Where measurements are kept, and for each file of a session the index of the one that it is compared with."""
+
+    folder: Path
+    bases: Sequence[int | None]
+
+
+@dataclass(frozen=True)
 class Archive:
     """A folder of measurements. items: split -> digest of its items."""
 
@@ -126,7 +134,7 @@ def digests(splits: dict[str, np.ndarray]) -> dict[str, str]:
 
 def timing_key(artifact: Artifact, seconds: float, threads: int) -> str:
     """What decides the timing of a file."""
-    here = {name: value for name, value in machine.describe().items() if name != "load"}
+    here = {name: value for name, value in machine.describe().items() if name not in machine.MOMENTARY}
     return short_id(_identity(artifact, threads), seconds, here)
 
 

@@ -21,7 +21,7 @@ from edgebook.boards import local
 from edgebook.boards.board import Board
 from edgebook.boards.worker import Worker
 from edgebook.measure import machine, repeat
-from edgebook.measure.archive import Archive, digests, timing_key
+from edgebook.measure.archive import Archive, Kept, digests, timing_key
 from edgebook.measure.measured import TIMING, Measured, Session
 from edgebook.measure.scoring import Inputs, load, put_item, score
 from edgebook.measure.timing import time_files
@@ -40,22 +40,20 @@ def measure_files(
     threads: int = 1,
     who: str = "measure",
     limit_s: float = 120.0,
-    folder: Path | None = None,
-    bases: Sequence[int | None] | None = None,
+    kept: Kept | None = None,
     board: Board = local.BOARD,
 ) -> list[Measured]:
     """Score every file on every split, then time all of them in turn for `seconds` each (at most twice that when other work
     disturbs; 0: not at all). The result of a file that fails has its reason; `limit_s` ends one that does not answer.
 
-    folder: of measurements that are kept, see `archive`. What is found there is not measured again; timings are found with a
-    session in which the base was timed too, and every base is in the new session. bases: for each file the index of its base.
-    board: where the files run.
+    kept: measurements of before. What is found there is not measured again; timings are found with a session in which the base
+    was timed too, and every base is in the new session. board: where the files run.
     """
     results = [Measured(artifact, key=timing_key(artifact, seconds, threads)) for artifact in artifacts]
-    archive = Archive(folder, digests(splits), threads) if folder else None
+    archive, bases = (Archive(kept.folder, digests(splits), threads), kept.bases) if kept else (None, [None] * len(results))
     scorers = _scored_for(artifacts)
     to_score = {index for index in set(scorers) if not (archive and archive.find_scores(results[index]))}
-    to_time = _lacking_timings(results, bases or [None] * len(results), archive) if seconds else set()
+    to_time = _lacking_timings(results, bases, archive) if seconds else set()
     with tempfile.TemporaryDirectory() as temporary:
         started = _Started(results, Inputs(splits, Path(temporary)), to_score, archive, threads, limit_s, board)
         try:
@@ -70,7 +68,7 @@ def measure_files(
         finally:
             started.close(set(started.workers))
     if archive:
-        archive.keep(results, to_time, bases or [])
+        archive.keep(results, to_time, bases)
     return results
 
 
