@@ -1,18 +1,14 @@
 """Which notebook runs for which kind of task: every notebook of the preset smoke on a small data set of each kind.
 
-    python benchmarks/kinds.py             runs them and prints the table of docs/kinds.md
-    python benchmarks/kinds.py --write     writes that file
+    python benchmarks/kinds.py             runs them and prints a table
 
-About ten minutes on two cores; what was done before is found again.
+Classification is the preset smoke itself. About ten minutes on two cores; what was done before is found again.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -21,13 +17,9 @@ from edgebook.paths import NOTEBOOKS, PRESETS, reports_dir
 from edgebook.rows import read_rows
 from edgebook.runner.notebook_file import reads
 
-ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "kinds.md"
 RUN = "kinds-and-notebooks"
 SMALL = {"batch_size": 64, "lr": 0.01}
 POINTS: dict[str, dict[str, Any]] = {
-    "classification": {"task": "mnist1d", "model": "conv1d", "skip": ["24_prune_recurrent"]},
-    "classification, recurrent": {"task": "mnist1d", "model": "gru", "only": ["24_prune_recurrent"]},
     "regression": {"task": "diabetes", "model": "mlp", "params": {"model_shape": {"hidden": [32, 32]}}},
     "anomaly": {"task": "vibration", "model": "autoencoder", "params": {"model_shape": {"widths": [32], "bottleneck": 8}}},
     "segmentation": {"task": "shapes", "model": "unet", "params": {"model_shape": {"widths": [8, 16]}}},
@@ -42,20 +34,10 @@ STUDENTS: dict[str, dict[str, Any]] = {
     "segmentation": {"student": "unet", "student_shapes": [{"widths": [4, 8]}], "teacher_shape": {"widths": [16, 32]}},
 }
 DISTILLED: dict[str, dict[str, Any]] = {
-    "regression": {"student_shape": {"hidden": [8]}},
-    "anomaly": {"student_shape": {"widths": [16], "bottleneck": 4}},
-    "segmentation": {"student_shape": {"widths": [4, 8]}},
+    "regression": {"student": "mlp", "student_shape": {"hidden": [8]}},
+    "anomaly": {"student": "autoencoder", "student_shape": {"widths": [16], "bottleneck": 4}},
+    "segmentation": {"student": "unet", "student_shape": {"widths": [4, 8]}},
 }
-HEAD = """# Kinds of task and notebooks
-
-Every notebook of the preset `smoke` was run for every kind of task. `works` means that versions were made, exported and scored by
-the kind's metric; otherwise the reason stands below the table. Made by `benchmarks/kinds.py`:
-
-```console
-$ python benchmarks/kinds.py --write
-```
-
-"""
 
 
 def preset() -> dict[str, Any]:
@@ -64,15 +46,10 @@ def preset() -> dict[str, Any]:
     points = []
     for kind, point in POINTS.items():
         shared = {**point.get("params", {}), "baseline_recipe": {"epochs": 3, **SMALL}}
-        own = {"48_students": STUDENTS.get(kind), "40_distill": DISTILLED.get(kind)}
-        apart = [stem for stem, values in own.items() if values and "only" not in point]
-        rest = {**point, "params": shared}
-        if "only" not in point:
-            rest["skip"] = [*point.get("skip", []), *apart]
-        points += [rest, *({**point, "only": [stem], "params": {**shared, **own[stem]}} for stem in apart)]
-        for extra in points[-len(apart) :] if apart else []:
-            extra.pop("skip", None)
-    return content | {"points": points, "once": ["90_compare"]}
+        own = {"48_students": STUDENTS[kind], "40_distill": DISTILLED[kind]}
+        points.append({**point, "params": shared, "skip": list(own)})
+        points += [{**point, "only": [stem], "params": {**shared, **values}} for stem, values in own.items()]
+    return content | {"points": points, "once": []}
 
 
 def cell(rows: list[dict[str, Any]], notebook: str) -> str:
@@ -86,9 +63,9 @@ def cell(rows: list[dict[str, Any]], notebook: str) -> str:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """The table in Markdown, with its reasons."""
-    kinds = [kind for kind in POINTS if "," not in kind]
     stems = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb")) if "data" in reads(path.stem)]
-    tasks = {kind: POINTS[kind]["task"] for kind in kinds}
+    tasks = {"classification": "mnist1d", **{kind: point["task"] for kind, point in POINTS.items()}}
+    kinds = list(tasks)
     reasons: list[str] = []
     lines = ["| notebook | " + " | ".join(kinds) + " |", "|---" * (len(kinds) + 1) + "|"]
     for stem in stems:
@@ -104,19 +81,13 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true")
-    arguments = parser.parse_args()
     folder = reports_dir() / RUN
     file = folder.parent / f"{RUN}.yaml"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(yaml.safe_dump(json.loads(json.dumps(preset()))))
-    subprocess.run([sys.executable, "-c", "from edgebook.cli import main; main()", "run", str(file), "--plain"], check=False)
-    text = HEAD + table(read_rows(folder))
-    if arguments.write:
-        PAGE.write_text(text, encoding="utf-8")
-    else:
-        print(text)
+    file.write_text(yaml.safe_dump(preset(), sort_keys=False), encoding="utf-8")
+    for given in ("smoke", str(file)):
+        subprocess.run([sys.executable, "-c", "from edgebook.cli import main; main()", "run", given, "--plain"], check=False)
+    print(table([*read_rows(folder.parent / "smoke"), *read_rows(folder)]))
 
 
 if __name__ == "__main__":

@@ -33,12 +33,12 @@ from sklearn.svm import SVR
 from torch import Tensor
 
 from edgebook.models.genotype import KINDS, Genotype, parse
-from edgebook.models.macs import count_macs, count_params
+from edgebook.models.macs import count_params
 from edgebook.models.searched import searched
 from edgebook.search.audit import compare_to_control, hypervolume_curve
 from edgebook.search.history import Aim, Trial
 from edgebook.search.space import Space
-from edgebook.search.study import search
+from edgebook.search.study import Budget, search
 
 SPACE = Space(
     (1, 40), n_blocks=(0, 4), widths=(4, 8, 16, 24), kernels=(3, 5),
@@ -46,7 +46,7 @@ SPACE = Space(
 )  # fmt: skip
 AIM = Aim({"score": "maximize", "log10_params": "minimize"})
 REFERENCE = {"score": 0.1, "log10_params": 4.0}  # chance, and more parameters than are worth it
-METHODS = ("random", "nsga2", "ageing", "q_learning")
+CONTROL = "random"
 
 
 def main() -> None:
@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--evaluations", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--methods", nargs="+", default=["nsga2", "ageing", "q_learning"], help="beside random search")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--collect", type=int, default=0, metavar="N", help="train N random genotypes into --scores, no search")
     parser.add_argument(
@@ -66,16 +67,17 @@ def main() -> None:
         return
     evaluate = model_of(options.scores) if options.scores else trainer(*signals(), epochs=options.epochs)
     seeds = range(options.first_seed, options.first_seed + options.seeds)
+    methods = [CONTROL, *options.methods]
     with tempfile.TemporaryDirectory() as folder:
         trials = {
-            method: [run(evaluate, Path(folder), method, options.evaluations, seed) for seed in seeds] for method in METHODS
+            method: [run(evaluate, Path(folder), method, options.evaluations, seed) for seed in seeds] for method in methods
         }
     curves = {
         name: [hypervolume_curve(found, AIM.objectives, REFERENCE) for found in several] for name, several in trials.items()
     }
     for n in (options.evaluations // 2, options.evaluations):
         print(f"{n} evaluations")
-        for method in METHODS:
+        for method in methods:
             print(f"  {method:10}  {compared([c[:n] for c in curves[method]], [c[:n] for c in curves['random']])}")
 
 
@@ -87,7 +89,7 @@ def compared(curves: list[np.ndarray], controls: list[np.ndarray]) -> str:
 
 
 def run(evaluate: Callable, folder: Path, method: str, n_evaluations: int, seed: int) -> list[Trial]:
-    trials = search(SPACE, evaluate, folder, method=method, aim=AIM, n_evaluations=n_evaluations, seed=seed)
+    trials = search(SPACE, evaluate, folder, method=method, aim=AIM, budget=Budget(n_evaluations), seed=seed)
     best = max(trials, key=lambda trial: trial.figures["score"])
     print(f"{method} seed {seed}: {best.figures['score']:.3f} by {best.genotype}", flush=True)
     return trials
@@ -112,25 +114,30 @@ def model_of(path: Path) -> Callable[[Genotype], dict[str, float]]:
     print(f"model of {len(y)} scores: R2 {1 - np.var(y - predicted) / np.var(y):.2f} by cross-validation")
     regression.fit(x, y)
 
+    known: dict[str, dict[str, float]] = {}
+
     def evaluate(genotype: Genotype) -> dict[str, float]:
-        n_params = count_params(searched((1, 40), 10, genotype=str(genotype)))
-        return {"score": float(regression.predict([features(genotype)])[0]), "log10_params": math.log10(n_params)}
+        line = str(genotype)
+        if line not in known:
+            seen = features(genotype)
+            known[line] = {"score": float(regression.predict([seen])[0]), "log10_params": seen[0] / math.log(10)}
+        return known[line]
 
     return evaluate
 
 
 def features(genotype: Genotype) -> list[float]:
-    """What the regression sees: sizes, counts, receptive field, and every layer."""
-    net = searched((1, 40), 10, genotype=str(genotype))
+    """What the regression sees: the logarithm of the parameters, counts, receptive field, and every layer."""
+    n_params = count_params(searched((1, 40), 10, genotype=str(genotype)))
     blocks, field, jump = genotype.blocks, genotype.stem.kernel, genotype.stem.stride
     for block in blocks:
         field, jump = field + (block.kernel - 1) * jump, jump * block.stride
+    widest = max(block.width for block in (genotype.stem, *blocks))
+    sizes = [len(blocks), field, jump, sum(block.skip for block in blocks), widest, blocks[-1].width if blocks else 0]
     counts = [sum(block.kind == kind for block in blocks) for kind in KINDS]
-    sizes = [len(blocks), field, jump, sum(block.skip for block in blocks), max(b.width for b in (genotype.stem, *blocks))]
-    costs = [math.log(count_params(net)), math.log(count_macs(net, (1, 40))), genotype.head == "pool"]
     layers = [[KINDS.index(b.kind), b.width, b.kernel, b.stride, b.skip] for b in blocks] + [[-1, 0, 0, 0, 0]] * (4 - len(blocks))
-    stem = [genotype.stem.width, genotype.stem.kernel, genotype.stem.stride]
-    return [float(value) for value in (*sizes, *costs, *counts, *stem, *itertools.chain(*layers))]
+    stem = [genotype.stem.width, genotype.stem.kernel, genotype.stem.stride, genotype.head == "pool"]
+    return [float(value) for value in (math.log(n_params), *sizes, *counts, *stem, *itertools.chain(*layers))]
 
 
 def signals() -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -18,6 +18,7 @@ from typing import Any
 from edgebook.errors import BadInput
 
 DRAFT = ".draft"  # ending of files that are being written; they are locked while their writer lives
+SCRATCH = f"edgebook-{os.getuid()}-"  # folders for a while: of sockets, of a compiler's files
 SETTLE_S = 2.0  # age below which nothing counts as abandoned: its maker may not have locked it yet
 
 
@@ -179,6 +180,13 @@ def temporary_folder(parent: Path, prefix: str) -> Iterator[Path]:
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A new folder for files that are needed until the end of the block; `edgebook run` removes those of killed processes."""
+    with temporary_folder(Path(tempfile.gettempdir()), SCRATCH) as folder:
+        yield folder
 
 
 def remove_abandoned(parent: Path, pattern: str) -> list[Path]:

@@ -70,7 +70,7 @@ PARAMS: dict[str, Param] = {
     "model": Param(str, "architecture, or path/to/file.py:name, package.module:name, net.pt2", choices=MODELS, takes_path=True),
     "model_shape": Param(dict[str, Any], "arguments of the model's builder"),
     "seed": Param(Natural, "seed of training and of every random choice"),
-    "corruptions": Param(Names, "what happens to test items", choices="edgebook.experiment.robustness:CHOICES"),
+    "corruptions": Param(Names, "what happens to test items", choices="edgebook.tasks.corruptions:CHOICES"),
     "n_corrupted": Param(Count, "test items that are corrupted", "items"),
     "tolerance": Param(Positive, "largest difference between a formula and PyTorch's result"),
     "grid_values": Param(dict[str, Any], "what a preset's grid has set for this execution; part of its name"),

@@ -44,6 +44,40 @@ def test_equalization_computes_the_same_with_even_channels(net, task):
     assert caught.value.code == "structure"
 
 
+class Functional(torch.nn.Module):
+    """Two layers joined by a function."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.first, self.second, self.function = torch.nn.Conv2d(1, 4, 3), torch.nn.Conv2d(4, 6, 3), function
+        self.slopes, self.head = torch.nn.Parameter(torch.rand(4)), torch.nn.Linear(96, 10)
+
+    def forward(self, x):
+        return self.head(self.second(self.function(self.first(x), self.slopes)).flatten(1))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, slopes: torch.relu(x),
+        lambda x, slopes: x.relu(),
+        lambda x, slopes: torch.nn.functional.leaky_relu(x),
+        lambda x, slopes: torch.nn.functional.prelu(x, slopes),
+    ],
+    ids=["relu", "method", "leaky", "prelu"],
+)
+def test_whatever_passes_a_scale_is_equalized(function, task):
+    seed_all(0)
+    model = Functional(function)
+    model.first.weight.data *= torch.tensor([0.01, 1.0, 3.0, 20.0]).reshape(-1, 1, 1, 1)
+    assert [(first, second) for first, _, second in pairs(model)] == [("first", "second")]
+    even = equalize(model, task)
+    ranges = even.first.weight.abs().flatten(1).amax(1) / even.second.weight.abs().amax((0, 2, 3))
+    torch.testing.assert_close(ranges, torch.ones(4), rtol=0.05, atol=0)
+    module = torch.nn.Sequential(model.first, torch.nn.PReLU(4), model.second, torch.nn.Flatten(), model.head)
+    assert [(first, second) for first, _, second in pairs(module)] == [("0", "2")]
+
+
 def test_bias_correction_takes_back_the_mean_error(task):
     seed_all(0)
     model = build_model("mlp", task.input_shape, task.n_outputs).eval()

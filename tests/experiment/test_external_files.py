@@ -204,6 +204,7 @@ def test_a_file_is_scored_whatever_the_shape_of_its_input_and_whatever_stands_fo
     }
     said = {name: row["extra"].get("outputs_are", "") for name, row in rows.items()}
     assert [name for name, text in said.items() if text] == ["label", "probability", "score"]
+    assert rows["label"]["extra"]["calibration_error"] is None
     assert all(row["agreement"] == 1.0 for name, row in rows.items() if name != "image")
 
 
@@ -343,6 +344,6 @@ def test_a_machine_that_cannot_be_reached_is_a_row_with_the_reason(data, tmp_pat
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"ssh://127.0.0.1:{unused.getsockname()[1]}"
-        (row,) = measure_external([file], load_task(str(data)), tmp_path, settings=MeasureSettings(device=url))
+        (row,) = measure_external([file], load_task(str(data)), tmp_path / "out", settings=MeasureSettings(device=url))
     assert (row["status"], row["device"]) == ("failed", url.removeprefix("ssh://"))
     assert row["error"].startswith(f"{row['device']}: ")

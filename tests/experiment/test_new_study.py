@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from edgebook.cli import app
 from edgebook.errors import BadInput
 from edgebook.experiment.new_study import STEPS, _training, new_study
 from edgebook.experiment.preflight import check
@@ -74,6 +76,14 @@ def test_batches_and_epochs_follow_the_number_of_items(n_items):
     assert steps <= 5.1 * n_items or steps <= 1.1 * STEPS
     assert values["epochs"] == 100 or steps > 0.9 * STEPS
     assert f"{values['epochs']} epochs" in said
+
+
+def test_the_command_says_what_it_chose(here):
+    done = CliRunner().invoke(app, ["new", "mine", "--task", "digits", "--model", "net.py:build"])
+    assert done.exit_code == 0
+    assert "net.py is written" in done.stdout
+    assert "1,294 items, batches of 64, 74 epochs: about 1,554 steps" in done.stdout
+    assert done.stdout.endswith("now: edgebook run mine.yaml\n")
 
 
 def test_what_cannot_be_begun_is_one_line(here):

@@ -107,7 +107,24 @@ def test_what_cannot_be_rounded_says_why():
     with pytest.raises(Unsupported, match="recurrent layers in float") as caught:
         prepare(build_model("gru", (1, 40), 10))
     assert caught.value.code == "structure"
-    odd = build_model("ds_cnn", (1, 8, 8), 10)
-    next(module for module in odd.modules() if isinstance(module, nn.BatchNorm2d)).eps = 1e-3
-    with pytest.raises(Unsupported, match=r"eps 1e-05 only, not 0\.001"):
-        prepare(odd)
+
+
+@pytest.mark.parametrize("eps", [1e-3, 1e-6])
+def test_batch_norm_of_any_eps_computes_the_same(eps):
+    """PT2E sets 1e-5 in every batch norm that it folds: where variances are small, that is another network."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4, eps), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10))
+    model.spec = {"input_shape": [1, 8, 8], "wrappers": []}
+    x = torch.randn(256, 1, 8, 8)
+    model[0].weight.data *= 0.03
+    model[1].momentum = None
+    model.train()(x)
+    expected = model.eval()(x)
+    rounded = prepare(model).train()
+    rounded(x)
+    error = (rounded.eval()(x) - expected).std() / expected.std()
+    assert error < 0.1
+    model[1].running_var.zero_()
+    if eps < 1e-5:
+        with pytest.raises(Unsupported, match="eps 1e-05, which is above a variance here"):
+            prepare(model)

@@ -28,7 +28,7 @@ SHORT = {
     "granularities": ["channel"],
     "algorithms": ["minmax"],
     "n_calibration": 16,
-    "calibration_sizes": [8],
+    "calibration_sizes": [],
     "calibration_seeds": [0],
     "repairs": [],
 }

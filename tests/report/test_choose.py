@@ -186,6 +186,16 @@ def test_a_version_that_is_neither_faster_nor_clearly_smaller_is_not_worth_it(sh
     assert (chosen([line, version(**figures)]) == "other") == ships
 
 
+def test_a_few_bytes_decide_nothing():
+    def chosen_of(size, **values):
+        larger = version("larger", latency=0.0200, size=size, val=0.9380, **values)
+        return chosen([float_baseline(), version("smaller", latency=0.0200, size=10_000, val=0.9370), larger])
+
+    assert chosen_of(10_204) == "larger"  # 2 % of its bytes more, and the better score on validation
+    assert chosen_of(10_205) == "smaller"
+    assert chosen_of(10_100, score=0.82) == "smaller"  # the test set refutes the other
+
+
 def test_an_estimate_ranks_where_nothing_is_measured():
     rows = [
         version(name, latency=None, size=size, runtime="vela", latency_ms_est=ms)

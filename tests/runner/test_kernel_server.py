@@ -11,7 +11,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from edgebook.files import temporary_folder
+from edgebook.files import SCRATCH, temporary_folder
 from edgebook.runner import kernel
 from edgebook.runner.execute import Run, execute
 from edgebook.runner.plan import plan
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="kernels a
 @pytest.fixture(scope="module")
 def server():
     """(process, address) of a server that has imported nothing but a kernel."""
-    with temporary_folder(kernel.sockets_folder(), kernel.SOCKETS) as folder:
+    with temporary_folder(kernel.sockets_folder(), SCRATCH) as folder:
         arguments = [str(folder / "server"), json.dumps({"modules": ["no_such_module"], "prepare": None})]
         process = subprocess.Popen([sys.executable, "-P", "-m", SERVER, *arguments], stderr=subprocess.DEVNULL)
         while not (folder / "server").exists():

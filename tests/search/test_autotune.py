@@ -122,6 +122,12 @@ def test_the_file_stop_ends_the_search_after_the_trial_that_is_running(bench, tm
     assert found.best.number == 0
 
 
+def test_rows_of_a_table_have_no_searched_network(bench, tmp_path):
+    table = replace(bench, space=Space((13,)))
+    autotune(table, tmp_path, Budget(1, 4), run=toy)
+    assert [line["network"] for line in trials(tmp_path)] == ["pruned"] * 4
+
+
 def test_what_binds_is_said_where_the_goal_is_not_met(bench, tmp_path):
     hard = replace(bench, goal=replace(GOAL, least_score=0.9))
     found = autotune(hard, tmp_path, LONG, seed=3, run=toy)

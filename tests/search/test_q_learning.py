@@ -23,7 +23,7 @@ from edgebook.search.q_learning import (
 )
 from edgebook.search.space import BitSpace, Space
 from edgebook.search.storage import load_study
-from edgebook.search.study import finished, search
+from edgebook.search.study import Budget, finished, search
 
 TOY = Space(
     (1, 16, 16), n_blocks=(0, 3), kinds=("plain", "ds"), widths=(8, 16), kernels=(3,), strides=(1,), skips=(False,),
@@ -72,11 +72,11 @@ def learn(space, evaluate, n, **settings):
 def test_the_agent_finds_the_optimum_of_a_toy_space(state):
     values = {str(genotype): reward(genotype)["score"] for genotype in members(TOY)}
     assert len(values) == 85
-    history = learn(TOY, reward, 400, state=state, epsilon_steps=300, replays=1)
+    history = learn(TOY, reward, 400, state=state, epsilon=(1.0, 0.1, 300), replays=1)
     rng = np.random.default_rng(0)
     policy = greedy(TOY, q_table(TOY, history, rng, state=state, replays=20), rng, state=state)
     assert str(policy) == max(values, key=values.get)
-    random = learn(TOY, reward, 400, state=state, epsilon_end=1.0, replays=1)
+    random = learn(TOY, reward, 400, state=state, epsilon=(1.0, 1.0, 30), replays=1)
     assert history.fitness[300:].mean() > random.fitness[300:].mean() + 0.3
 
 
@@ -134,7 +134,7 @@ def test_random_episodes_end_inside_the_space_with_every_number_of_blocks(state)
 
 
 def test_notes_replay_to_the_same_net_and_are_counted(tmp_path):
-    trials = search(TOY, reward, tmp_path, method="q_learning", n_evaluations=25, settings={"epsilon_steps": 20})
+    trials = search(TOY, reward, tmp_path, method="q_learning", budget=Budget(25), settings={"epsilon": (1.0, 0.1, 20)})
     assert all(built(episode_of(trial)) == trial.genotype for trial in trials)
     counts = action_counts(trials)
     assert counts["pool"] == 25  # every episode stops once

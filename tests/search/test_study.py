@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgebook.errors import BadInput, Unsupported
+from edgebook.search import METHODS
 from edgebook.search.evolution import ageing_evolution, genetic_algorithm, mutate
 from edgebook.search.history import Aim, History, Trial, excess, fitness
 from edgebook.search.space import BitSpace, Space, is_member
 from edgebook.search.storage import load_study
-from edgebook.search.study import METHODS, finished, search
+from edgebook.search.study import Budget, finished, search
 
 SPACE = Space((1, 12, 12), n_blocks=(0, 2), widths=(4, 8))
 BITS = BitSpace((1, 28, 28), "stem 8k3s1 | " + " | ".join(["plain 8k3s1", "ds 16k3s2", "plain 16k3s1"] * 2) + " | pool")
@@ -33,7 +34,8 @@ def evaluate(genotype):
 
 def run(folder, method, **more):
     more = {"n_evaluations": N, "aim": TWO, "settings": SMALL.get(method), **more}
-    return search(SPACE, more.pop("evaluate", evaluate), folder, method=method, **more)
+    budget = Budget(more.pop("n_evaluations"), more.pop("seconds", None))
+    return search(SPACE, more.pop("evaluate", evaluate), folder, method=method, budget=budget, **more)
 
 
 def without_times(trials):
@@ -133,7 +135,7 @@ def test_failures_are_recorded_with_their_reason_and_count(tmp_path):
 
 def test_an_exhausted_space_ends_the_search(tmp_path):
     space = Space((1, 12, 12), n_blocks=(0, 1), kinds=("ds",), widths=(8,), kernels=(3,), stem_widths=(8,), stem_kernels=(3,))
-    trials = search(space, evaluate, tmp_path, method="random", n_evaluations=1000)
+    trials = search(space, evaluate, tmp_path, method="random", budget=Budget(1000))
     # stem stride 1 or 2, and behind each: no block, stride 1, stride 1 with a skip, stride 2
     assert len(trials) == 8
 
@@ -153,7 +155,7 @@ def test_seconds_are_a_budget_over_all_runs(tmp_path):
 def test_evolution_beats_random_where_fitness_is_the_number_of_ones(tmp_path, method):
     ones = lambda genotype: {"score": float(len(genotype.blocks) + 10 * genotype.blocks.count(max_block))}  # noqa: E731
     max_block = BITS.decode(dict.fromkeys(BITS.genes, 1)).blocks[0]
-    trials = search(BITS, ones, tmp_path, method=method, n_evaluations=50, settings={"population_size": 8})
+    trials = search(BITS, ones, tmp_path, method=method, budget=Budget(50), settings={"population_size": 8})
     assert max(trial.figures["score"] for trial in trials) == 26  # all six layers, two of them the one that counts
 
 
@@ -219,7 +221,7 @@ def test_bad_input_is_said_before_anything_is_evaluated(tmp_path, more, reason):
 def test_a_study_of_another_space_or_aim_is_refused(tmp_path):
     run(tmp_path, "random", n_evaluations=2)
     with pytest.raises(BadInput, match="has space Space"):
-        search(BITS, evaluate, tmp_path, method="random", aim=TWO, n_evaluations=2)
+        search(BITS, evaluate, tmp_path, method="random", aim=TWO, budget=Budget(2))
     with pytest.raises(BadInput, match="has aim Aim"):
         run(tmp_path, "random", aim=Aim())
     with pytest.raises(BadInput, match="no study ga-0; it has random-0"):

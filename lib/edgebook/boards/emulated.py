@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass, fields
 from importlib import resources
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from edgebook.errors import Unsupported
+from edgebook.files import scratch
 from edgebook.registry import pick
 from edgebook.runtimes.c import host
 from edgebook.runtimes.c.ends import Ends, parse
@@ -110,8 +110,7 @@ def measure(source: str, items: np.ndarray, *, core: str, n_steps: int = 1) -> M
 def emulate(source: str, items: np.ndarray, *, core: str, n_steps: int = 1) -> Measured:
     """See `measure`; outputs are not compared."""
     chosen, ends = pick(CORES, core, "core"), parse(source)
-    with tempfile.TemporaryDirectory(prefix="edgebook-core-") as name:
-        folder = Path(name)
+    with scratch() as folder:
         (folder / "model.c").write_text(source, encoding="utf-8")
         (folder / "items").write_bytes(items.tobytes())
         machine, flash, ram = _build(folder, chosen, core, ends, n_steps)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 from edgebook.boards import emulated
 from edgebook.boards.bundle import FORMAT
 from edgebook.errors import BadInput, one_line
-from edgebook.files import sha256
+from edgebook.files import scratch, sha256
 from edgebook.registry import pick
 from edgebook.runtimes import sidecar
 from edgebook.runtimes.base import RUNTIMES, missing
@@ -135,7 +134,7 @@ def _check_firmware(folder: Path) -> Check:
 
 def _build_and_run(name: str, folder: Path, build: list[str], run: list[str]) -> Check:
     """The two commands in a copy of the bundle; the last line of what it printed, or the first of what went wrong."""
-    with tempfile.TemporaryDirectory(prefix="edgebook-verify-") as copied:
+    with scratch() as copied:
         shutil.copytree(folder, copied, dirs_exist_ok=True)
         for command in (build, run):
             try:

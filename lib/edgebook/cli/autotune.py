@@ -31,6 +31,7 @@ def autotune(
     Every trial is kept: Ctrl-C ends the search after the trial that is running and shows the best so far, the same command
     goes on. Rows and page are as those of any run.
     """
+    from edgebook import parameters
     from edgebook.cli.own_data import read_settings
     from edgebook.cli.runs import CALLS, report, run_folder
     from edgebook.devices import device
@@ -39,9 +40,10 @@ def autotune(
     device(board)
     values: dict[str, Any] = {"board": board, "max_loss": max_loss, "minutes": minutes, **read_settings(set_ or [])}
     values |= {"flash_bytes": _bytes(flash_kb), "ram_bytes": _bytes(ram_kb)}
-    run = name or f"autotune-{Path(preset).stem}-{board}"
+    parameters.check(values, where="autotune")
+    content, run = _content(preset, model, values), name or f"autotune-{Path(preset).stem}-{board}"
     folder = run_folder(run, where="--name")
-    written = _written(folder / "autotune.yaml", _content(preset, model, values))
+    written = _written(folder / "autotune.yaml", content)
     try:
         failures = run_preset(written, run, Options(fresh=True, jobs=1, plain=True), Calls(**CALLS))
     finally:

@@ -26,6 +26,7 @@ class Form:
     said: str
     is_it: Callable[[np.ndarray, int], bool]
     scores: Callable[[np.ndarray, int], np.ndarray]
+    has_confidence: bool = True
 
 
 def understand(measured: Measured, task: Task | None) -> dict[str, Any]:
@@ -48,9 +49,11 @@ def understand(measured: Measured, task: Task | None) -> dict[str, Any]:
         for form in FORMS:
             if form.is_it(values, n_needed):
                 measured.outputs = {split: form.scores(y.ravel(), n_needed) for split, y in measured.outputs.items()}
-                return {"outputs_are": form.said}
+                return {"outputs_are": form.said} | ({} if form.has_confidence else {"calibration_error": None})
     needed = f"{n_needed} classes" if task.kind.targets == "classes" else f"{n_needed} numbers per item"
-    return _not_scored(measured, f"the file gives {n_given} outputs per item, the task has {needed}")
+    return _not_scored(
+        measured, f"the file gives {n_given} {'output' if n_given == 1 else 'outputs'} per item, the task has {needed}"
+    )
 
 
 def _not_scored(measured: Measured, reason: str) -> dict[str, Any]:
@@ -80,7 +83,7 @@ def _one_hot(values: np.ndarray, n_classes: int) -> np.ndarray:
 
 
 FORMS = (
-    Form("a class number for each item, without a confidence", _are_labels, _one_hot),
+    Form("a class number for each item, without a confidence", _are_labels, _one_hot, has_confidence=False),
     Form(
         "one probability for each item: the second class above 0.5",
         lambda values, n: n == 2 and bool((values >= 0).all() and (values <= 1).all()),

@@ -22,6 +22,7 @@ from edgebook.errors import BadInput, Unsupported, one_line
 from edgebook.measure.columns import file_columns
 from edgebook.models import build_model
 from edgebook.models.macs import count_macs, count_params
+from edgebook.models.parametrizations import plain
 from edgebook.models.streaming import stream
 from edgebook.rows import join, new_row
 from edgebook.runtimes.base import Quant, runtime
@@ -34,7 +35,7 @@ from edgebook.training.network_check import check_network
 from edgebook.training.recipe import Recipe
 
 N_TRAINED, N_COMPARED = (32, 256), 16  # items
-MACS = 20_000_000_000  # of all items that are trained on, so that a minute is enough
+MACS = 5_000_000_000  # of all items that are trained on, so that a minute is enough
 RECIPE = Recipe(epochs=2, batch_size=32, lr=0.003, device="cpu")
 SHARE = 0.5  # of the channels or hidden units that pruning removes
 CLOSE = {"fp32": 0.99, "int8-static": 0.8}  # agreement with the network, from which a file computes the same
@@ -66,7 +67,9 @@ class Subject:
     net: nn.Module
 
 
-def examine(task: Task, model_name: str, shape: dict[str, Any] | None = None) -> Iterator[Finding]:
+def examine(
+    task: Task, model_name: str, shape: dict[str, Any] | None = None, *, runtimes: tuple[str, ...] = RUNTIMES
+) -> Iterator[Finding]:
     """What was found, as it is found: the network itself, its training, techniques, files and the boards that they fit."""
     try:
         seed_all(0)
@@ -79,11 +82,11 @@ def examine(task: Task, model_name: str, shape: dict[str, Any] | None = None) ->
     except (BadInput, Unsupported, RuntimeError, ValueError) as error:
         yield Finding("network", False, one_line(error))
         return
-    subject = Subject(few, net)
+    subject = Subject(few, plain(net))
     for stage, function in STAGES.items():
         if stage not in OF_RECURRENT or _is_recurrent(net):
             yield tried(stage, function, subject)
-    for name in RUNTIMES:
+    for name in runtimes:
         for precision, quant in FORMATS:
             if precision in runtime(name).precisions:
                 yield tried(f"{name} {precision}", partial(_file, name=name, quant=quant), subject)
@@ -110,7 +113,7 @@ def tried(stage: str, function: Callable[[Subject], str], subject: Subject) -> F
 
 
 def _trains(subject: Subject) -> str:
-    """Loss on the training items before and after, and parameters that no gradient reaches."""
+    """The score after a little training, and parameters that no gradient reaches. Raises RuntimeError where it diverges."""
     task, (x, y) = subject.task, (subject.task.x_train, subject.task.y_train)
     model: Any = subject.net
     outputs = model(x[:N_COMPARED])

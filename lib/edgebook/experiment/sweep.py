@@ -16,7 +16,6 @@ from edgebook.experiment import files
 from edgebook.experiment.notebook import Notebook, point_id
 from edgebook.experiment.targets import Target, targets
 from edgebook.measure import columns, machine
-from edgebook.measure.archive import Kept
 from edgebook.measure.cores import core_columns
 from edgebook.measure.flags import flags
 from edgebook.measure.session import Measured, measure_files
@@ -62,7 +61,8 @@ def measure(nb: Notebook) -> list[Row]:
         seconds=nb["measure_s"],
         threads=nb["threads"],
         who=nb.execution,
-        kept=Kept(measurements_dir(nb.run_dir, nb.execution), [places.get(bases.get(one.target.setting, "")) for one in ready]),
+        folder=measurements_dir(nb.run_dir, nb.execution),
+        bases=[places.get(bases.get(one.target.setting, "")) for one in ready],
     )
     measured = {one.row_id: result for one, result in zip(ready, results, strict=True)}
     outputs = _eager_outputs(nb, ready)
@@ -124,7 +124,7 @@ def _identity(nb: Notebook, target: Target) -> Row:
         "notebook": nb.stem,
         "execution": nb.execution,
         "point_id": point,
-        "row_id": _row_id(nb, target, point, numbers),
+        "row_id": short_id(point, numbers, *_setting(nb, target)),
         "parent_id": made.parent_row,
         "task": nb["task"] if nb.data is None else nb.task.name,
         "model": nb.model_label,
@@ -148,11 +148,10 @@ def _identity(nb: Notebook, target: Target) -> Row:
     }
 
 
-def _row_id(nb: Notebook, target: Target, point: str, numbers: str) -> str:
-    """What tells a row from all others of its run."""
-    made = target.version
-    setting = (target.runtime, numbers, nb["threads"], target.batch_size, made.label, made.role, nb["seed"])
-    return short_id(nb.execution, point, *setting, *([target.core] if target.core else []))
+def _setting(nb: Notebook, target: Target) -> list[Any]:
+    """What makes a row of its own out of a point and a number format."""
+    made, core = target.version, [target.core] if target.core else []
+    return [nb.execution, target.runtime, nb["threads"], target.batch_size, made.label, made.role, nb["seed"], *core]
 
 
 def _role(target: Target) -> tuple[str, str]:

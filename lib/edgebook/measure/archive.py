@@ -31,14 +31,6 @@ CODE = "edgebook.measure.session:measure_files"
 
 
 @dataclass(frozen=True)
-class Kept:
-    """Where measurements are kept, and for each file of a session the index of the one that it is compared with."""
-
-    folder: Path
-    bases: Sequence[int | None]
-
-
-@dataclass(frozen=True)
 class Archive:
     """A folder of measurements. items: split -> digest of its items."""
 

@@ -21,6 +21,7 @@ from edgebook.tasks.task import Task
 from edgebook.vocabulary import precision
 
 Columns = dict[str, Any]
+CLIPPED = 0.01  # share of the values beyond an integer input's range from which it is told; ranges from calibration clip a few
 INSPECTED = ("n_nodes", "n_quantize", "int8_nodes", "int8_time", "quantize_time", "ops", "operators", "not_inspected")
 
 
@@ -143,7 +144,7 @@ def feeding_columns(measured: Measured) -> Columns:
         "not_scored": measured.not_scored,
         "layout": LAYOUTS[measured.layout].said,
         "preprocess": {"scale": scale, "offset": offset} if measured.preprocess != (1.0, 0.0) else None,
-        "clipped_inputs": measured.clipped or None,
+        "clipped_inputs": measured.clipped if measured.clipped >= CLIPPED else None,
         "kernel_error": measured.kernel_error,
         "not_compared": measured.not_compared,
     }

@@ -194,11 +194,7 @@ FEATURES: dict[str, Callable[[Layer, int, int], Features]] = {
     "conv": _conv_features,
     "depthwise": _depthwise_features,
     "dense": _dense_features,
-    "pad": _copy_features,
-    "transpose": _copy_features,
-    "add": _copy_features,
-    "cat": _copy_features,
-    "pool": _copy_features,
+    **dict.fromkeys(("pad", "transpose", "add", "cat", "pool"), _copy_features),
 }
 
 
@@ -242,13 +238,8 @@ def _positions(tensor: torch.Tensor) -> int:
 OPERATORS: dict[str, Callable[[tuple, torch.Tensor], list[Layer]]] = {
     "convolution": _convolution,
     "addmm": _dense,
-    "view": _view,
-    "_unsafe_view": _view,
-    "reshape": _view,
+    **dict.fromkeys(("view", "_unsafe_view", "reshape"), _view),
     "add": _same_size("add"),
     "cat": _same_size("cat"),
-    "mean": _pool,
-    "_adaptive_avg_pool2d": _pool,
-    "avg_pool2d": _pool,
-    "max_pool2d_with_indices": _pool,
+    **dict.fromkeys(("mean", "_adaptive_avg_pool2d", "avg_pool2d", "max_pool2d_with_indices"), _pool),
 }

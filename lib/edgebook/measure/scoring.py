@@ -130,7 +130,7 @@ def share_outside(x: np.ndarray, ends: list[float] | None) -> float:
 
 def share_filled(x: np.ndarray, ends: list[float] | None) -> float:
     """Share of what an integer input holds that the values span."""
-    return float(np.ptp(np.clip(x, *ends)) / (ends[1] - ends[0])) if ends and x.size else 1.0
+    return float(np.ptp(np.clip(x, ends[0], ends[1])) / (ends[1] - ends[0])) if ends and x.size else 1.0
 
 
 def most_items(artifact: Artifact, inspected: dict[str, Any]) -> int | None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +19,9 @@ from edgebook import lock
 from edgebook.boards import local
 from edgebook.boards.board import Board
 from edgebook.boards.worker import Worker
+from edgebook.files import scratch
 from edgebook.measure import machine, repeat
-from edgebook.measure.archive import Archive, Kept, digests, timing_key
+from edgebook.measure.archive import Archive, digests, timing_key
 from edgebook.measure.measured import TIMING, Measured, Session
 from edgebook.measure.scoring import Inputs, load, put_item, score
 from edgebook.measure.timing import time_files
@@ -39,23 +39,24 @@ def measure_files(
     seconds: float,
     threads: int = 1,
     who: str = "measure",
-    limit_s: float = 120.0,
-    kept: Kept | None = None,
+    folder: Path | None = None,
+    bases: Sequence[int | None] | None = None,
     board: Board = local.BOARD,
 ) -> list[Measured]:
     """Score every file on every split, then time all of them in turn for `seconds` each (at most twice that when other work
-    disturbs; 0: not at all). The result of a file that fails has its reason; `limit_s` ends one that does not answer.
+    disturbs; 0: not at all). The result of a file that fails has its reason.
 
-    kept: measurements of before. What is found there is not measured again; timings are found with a session in which the base
-    was timed too, and every base is in the new session. board: where the files run.
+    folder: of measurements that are kept, see `archive`. What is found there is not measured again; timings are found with a
+    session in which the base was timed too, and every base is in the new session. bases: for each file the index of its base.
+    board: where the files run.
     """
     results = [Measured(artifact, key=timing_key(artifact, seconds, threads)) for artifact in artifacts]
-    archive, bases = (Archive(kept.folder, digests(splits), threads), kept.bases) if kept else (None, [None] * len(results))
+    archive = Archive(folder, digests(splits), threads) if folder else None
     scorers = _scored_for(artifacts)
     to_score = {index for index in set(scorers) if not (archive and archive.find_scores(results[index]))}
-    to_time = _lacking_timings(results, bases, archive) if seconds else set()
-    with tempfile.TemporaryDirectory() as temporary:
-        started = _Started(results, Inputs(splits, Path(temporary)), to_score, archive, threads, limit_s, board)
+    to_time = _lacking_timings(results, bases or [None] * len(results), archive) if seconds else set()
+    with scratch() as temporary:
+        started = _Started(results, Inputs(splits, temporary), to_score, archive, threads, board)
         try:
             with lock.training(), ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // threads)) as pool:
                 list(pool.map(started.start, sorted(to_score | to_time)))
@@ -68,7 +69,7 @@ def measure_files(
         finally:
             started.close(set(started.workers))
     if archive:
-        archive.keep(results, to_time, bases)
+        archive.keep(results, to_time, bases or [])
     return results
 
 
@@ -81,7 +82,6 @@ class _Started:
     to_score: set[int]
     archive: Archive | None
     threads: int
-    limit_s: float
     board: Board
     workers: dict[int, Worker] = field(default_factory=dict)
 
@@ -89,7 +89,9 @@ class _Started:
         """Start the process of a file, and score the file unless its scores are there; what fails is its error."""
         result = self.results[index]
         try:
-            worker = self.workers[index] = Worker(result.artifact, self.threads, self.limit_s, self.inputs.shape, self.board)
+            worker = self.workers[index] = Worker(
+                result.artifact, self.threads, self.board.limit_s, self.inputs.shape, self.board
+            )
             load(worker, result, self.inputs)
             if result.not_scored:
                 return

@@ -13,6 +13,8 @@ from edgebook.models.module_calls import Call, module_calls, traced_calls
 LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+# f(a x) = a f(x) for a > 0; functions, and methods of tensors by their names
+HOMOGENEOUS = (torch.relu, torch.relu_, nn.functional.relu, nn.functional.leaky_relu, nn.functional.prelu, "relu", "relu_")
 
 
 def foldable(model: nn.Module) -> list[tuple[str, str]]:
@@ -107,15 +109,20 @@ def folded_weights(model: nn.Module) -> dict[str, Tensor]:
 
 def following(model: nn.Module) -> dict[str, list[str]]:
     """Layer name -> names of the modules that its output goes through, one after the other, as long as nothing else reads it;
-    the last may be the next layer. Empty where the forward cannot be traced.
+    the last may be the next layer. A function that a positive factor passes through, such as `F.relu`, is stepped over. Empty
+    where the forward cannot be traced.
     """
     modules, paths = dict(model.named_modules()), {}
     for node in traced_calls(model):
         if isinstance(modules[node.target], LAYERS):
             path, last = [], node
-            while len(last.users) == 1 and (last := next(iter(last.users))).op == "call_module":
-                path.append(last.target)
-                if isinstance(modules[last.target], LAYERS):
+            while len(last.users) == 1:
+                last = next(iter(last.users))
+                if last.op == "call_module":
+                    path.append(last.target)
+                elif last.target not in HOMOGENEOUS:
+                    break
+                if path and isinstance(modules[path[-1]], LAYERS):
                     break
             paths[node.target] = path
     return paths

@@ -90,19 +90,31 @@ def _check_evaluation(graph: fx.GraphModule) -> None:
             raise Unsupported(f"QAT: {node.target} in {where} acts as in training, in evaluation too", code="fidelity")
 
 
+@torch.no_grad()
+def _with_eps(net: nn.Module) -> nn.Module:
+    """The same network, in place: its batch norms have NORM_EPS, and variances that make up for it in evaluation. Raises
+    Unsupported where a variance is too small for that.
+    """
+    for module in net.modules():
+        if isinstance(module, NORMS) and module.eps != NORM_EPS and module.running_var is not None:
+            module.running_var += module.eps - NORM_EPS
+            module.eps = NORM_EPS
+            if (module.running_var < 0).any():
+                reason = f"PT2E folds batch norm with eps {NORM_EPS}, which is above a variance here"
+                raise Unsupported(reason, code="structure")
+    return net
+
+
 def prepare(model: nn.Module) -> FakeQuantized:
     """A copy with fake quantization: int8 weights per output channel, int8 activations, batch norm folded as it trains.
 
     It is the network of evaluation that is trained: of all that depends on the mode, batch norm and dropout alone are switched
-    on in training. Raises Unsupported for recurrent networks, whose loops PT2E leaves in float, for batch norms with another
-    eps than PyTorch's default, which PT2E would silently set, and for a network that is random in evaluation.
+    on in training. Raises Unsupported for recurrent networks, whose loops PT2E leaves in float, and for a network that is random
+    in evaluation.
     Source: Jacob et al. 2018, section 3.
     """
     if any(isinstance(module, nn.RNNBase) for module in model.modules()):
         raise Unsupported("PT2E leaves recurrent layers in float; it quantizes convolutions and dense layers", code="structure")
-    if other := {module.eps for module in model.modules() if isinstance(module, NORMS)} - {NORM_EPS}:
-        listed = ", ".join(map(str, sorted(other)))
-        raise Unsupported(f"PT2E folds batch norm with eps {NORM_EPS} only, not {listed}", code="structure")
     batch = {0: torch.export.Dim("batch", min=1, max=LARGEST_BATCH)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -110,7 +122,9 @@ def prepare(model: nn.Module) -> FakeQuantized:
             logging.getLogger(logger).setLevel(logging.ERROR)
         from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
 
-        float_copy = copy.deepcopy(model).cpu().eval()  # what else depends on the mode, such as noise, is not in the file
+        float_copy = _with_eps(
+            copy.deepcopy(model).cpu().eval()
+        )  # what else depends on the mode, such as noise, is not in the file
         spec: Any = model.spec
         example = torch.zeros(8, *spec["input_shape"])
         program = torch.export.export(float_copy, (example,), dynamic_shapes=(batch,), strict=False)

@@ -17,6 +17,7 @@ from edgebook.rows import Row
 COSTS = ("size_bytes", "latency_ms_p50")
 SHIP = ("version", "baseline")  # roles
 LEARNED = 0.1  # share of the way from a constant answer to a perfect score that a baseline must have gone
+AS_SMALL = 0.98  # of another file's bytes: they cost the same
 CLEARLY = 0.9  # of the chosen file's bytes: what is not smaller than that is not worth a second recommendation
 ROUNDING = 1e-9
 
@@ -155,22 +156,24 @@ def _size(row: Row) -> float:
 
 
 def cheapest(points: list[Row]) -> Row:
-    """The fastest; of those that are as fast within the margin of latencies, the smallest. Without any latency, the smallest.
-
-    A version that is neither faster than a baseline nor clearly smaller is not worth its trouble: then it is the baseline.
-    """
+    """The fastest; of those that are as fast within the margin of latencies, `smallest`. Without any latency, that of all."""
     timed = [row for row in points if time_of(row) is not None]
     if timed:
         limit = min(map(time_of, timed)) * math.exp(SPEED_MARGIN)
         points = [row for row in timed if time_of(row) <= limit]
-    best = min(points, key=lambda row: (_size(row), time_of(row) or math.inf))
-    plain = min((row for row in points if row["role"] == "baseline"), key=_size, default=best)
-    return best if _size(best) < CLEARLY * _size(plain) else plain
+    return smallest(points)
 
 
 def smallest(points: list[Row]) -> Row:
-    """The smallest file; of those of a size, the best on validation."""
-    return min(points, key=lambda row: (_size(row), -row["val_score"]))
+    """The smallest file; of those that are as small within 2 %, the best on validation, since so few bytes decide nothing.
+
+    A version that is not clearly smaller than a baseline among them is not worth its trouble: then it is the baseline.
+    """
+    limit = min(map(_size, points)) / AS_SMALL
+    alike = [row for row in points if _size(row) <= limit]
+    best = min(alike, key=lambda row: (-row["val_score"], _size(row), time_of(row) or math.inf))
+    plain = min((row for row in points if row["role"] == "baseline"), key=_size, default=best)
+    return best if _size(best) < CLEARLY * _size(plain) else plain
 
 
 def choose(

@@ -12,7 +12,6 @@ from typing import Any
 
 from edgebook import files
 
-SOCKETS = f"edgebook-{os.getuid()}-"  # folders of sockets
 LONGEST_FOLDER = 60  # characters: the path of a socket may have about a hundred
 START_S = 180  # for a kernel, on a machine that is busy
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -32,7 +31,7 @@ def folder_for_sockets(inside: Path | None = None) -> Iterator[Path]:
         with files.temporary_folder(inside, "") as folder:
             yield folder
     else:
-        with files.temporary_folder(sockets_folder(), SOCKETS) as folder:
+        with files.temporary_folder(sockets_folder(), files.SCRATCH) as folder:
             yield folder
 
 

@@ -83,6 +83,9 @@ def _of(settings: Settings) -> Settings:
 
 
 def _check_reachable(bench: Bench) -> None:
+    """Raises BadInput where not even the smallest searched networks fit; a task of single rows has none."""
+    if not any(bench.space.small_members()):
+        return
     settings = {"network": "searched", "numbers": "int8"}
     cost = lambda genotype: cost_of(new_net(bench.task, genotype), settings, bench)  # noqa: E731
     check_reachable(bench.space, bench.goal.limits, cost, n_samples=0)  # every one is exported, the smallest ones will do
@@ -114,7 +117,8 @@ def _draw(trial: optuna.Trial, bench: Bench) -> None:
     """Draw the trial's settings. What both kinds of network have is drawn first, so that its importance is over all trials."""
     trial.suggest_categorical("numbers", numbers_for(bench.goal.runtime))
     trial.suggest_categorical("soft_weight", SOFT_WEIGHTS)
-    if trial.suggest_categorical("network", ("pruned", "searched")) == "pruned":
+    networks = ("pruned", "searched") if any(bench.space.small_members()) else ("pruned",)
+    if trial.suggest_categorical("network", networks) == "pruned":
         trial.suggest_categorical("macs_ratio", MACS_RATIOS)
         return
     for name, values in bench.space.genes.items():

@@ -36,6 +36,8 @@ def check_reachable(
         tried.append((excess(cost(genotype), limits), genotype))
         if max(tried[-1][0].values(), default=0.0) <= 0:
             return genotype
+    if not tried:
+        raise BadInput(f"search space: no member can be built for input_shape {space.input_shape}")
     over, nearest = min(tried, key=lambda pair: max(pair[0].values()))
     binding = [f"{name} = {limits[name] * (1 + share):g} of {limits[name]:g}" for name, share in over.items() if share > 0]
     raise BadInput(f"search: no member of {len(tried)} tried meets the budget; nearest: {', '.join(binding)} ({nearest})")

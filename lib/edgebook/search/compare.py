@@ -13,7 +13,7 @@ from edgebook.models.genotype import Genotype
 from edgebook.search.audit import compare_to_control, front, hypervolume_curve
 from edgebook.search.history import Aim, Trial, excess
 from edgebook.search.space import Space
-from edgebook.search.study import Evaluate, search
+from edgebook.search.study import Budget, Evaluate, search
 
 CONTROL = "random"
 Searches = dict[str, list[list[Trial]]]  # method -> the trials of each seed
@@ -30,7 +30,7 @@ def run_searches(
     seeds: Sequence[int],
 ) -> Searches:
     """The trials of every method and seed, found in `folder` or evaluated; random search is always among them, first."""
-    budget = {"aim": aim, "n_evaluations": n_evaluations}
+    budget = {"aim": aim, "budget": Budget(n_evaluations)}
     names = dict.fromkeys([CONTROL, *methods])
     return {name: [search(space, evaluate, folder, method=name, seed=seed, **budget) for seed in seeds] for name in names}
 

@@ -42,24 +42,21 @@ def q_learning(
     learning_rate: float = 0.2,
     removal_cost: float = 0.02,
     replays: int = 3,
-    epsilon_start: float = 1.0,
-    epsilon_end: float = 0.1,
-    epsilon_steps: int = 30,
+    epsilon: tuple[float, float, int] = (1.0, 0.1, 30),
 ) -> Draw:
     """Episodes of the agent: each action is random with probability epsilon, else the one of the highest value.
 
-    epsilon falls linearly from `epsilon_start` to `epsilon_end` over the first `epsilon_steps` trials. Raises BadInput for a
-    space without genes per block.
+    epsilon: (first, last, number of trials) falls linearly. Raises BadInput for a space without genes per block.
     """
     if not isinstance(space, Space):
         raise BadInput(f"q_learning: {type(space).__name__}; allowed: a Space, whose members are built layer by layer")
-    done = min(1.0, len(history.trials) / epsilon_steps)
-    epsilon = epsilon_start + (epsilon_end - epsilon_start) * done
+    first, last, n_trials = epsilon
+    now = first + (last - first) * min(1.0, len(history.trials) / n_trials)
     table = q_table(space, history, rng, state=state, learning_rate=learning_rate, removal_cost=removal_cost, replays=replays)
 
     def draw() -> tuple[Genes, dict[str, Any]]:
-        episode = run_episode(space, table, rng, epsilon=epsilon, state=state)
-        return space.encode(built(episode)), {"epsilon": epsilon, "actions": [action for _, action in episode]}
+        episode = run_episode(space, table, rng, epsilon=now, state=state)
+        return space.encode(built(episode)), {"epsilon": now, "actions": [action for _, action in episode]}
 
     return draw
 

@@ -32,6 +32,28 @@ Evaluate = Callable[[Genotype], dict[str, float]]
 
 
 @dataclass(frozen=True)
+class Budget:
+    """Evaluations, or seconds of evaluation, of all runs of a study together; of both the first that is spent.
+
+    Raises BadInput where neither is given, or one is not above zero.
+    """
+
+    n_evaluations: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self):
+        if self.n_evaluations is None and self.seconds is None:
+            raise BadInput("search: no budget; allowed: n_evaluations or seconds")
+        for name, value in (("n_evaluations", self.n_evaluations), ("seconds", self.seconds)):
+            if value is not None and (isinstance(value, bool) or not value > 0):
+                raise BadInput(f"search: {name} = {value!r}; allowed: a number above zero")
+
+    def is_spent(self, n_evaluations: int, seconds: float) -> bool:
+        """Whether so many evaluations, or so many seconds, are all that is allowed."""
+        return n_evaluations >= (self.n_evaluations or math.inf) or seconds >= (self.seconds or math.inf)
+
+
+@dataclass(frozen=True)
 class _Run:
     """One worker of one study."""
 
@@ -49,14 +71,13 @@ def search(
     evaluate: Evaluate,
     folder: Path,
     *,
+    budget: Budget,
     method: str = "random",
     aim: Aim | None = None,
-    n_evaluations: int | None = None,
-    seconds: float | None = None,
     seed: int = 0,
     settings: dict[str, Any] | None = None,
 ) -> list[Trial]:
-    """All trials of the study in `folder`, in their order, after `n_evaluations` or `seconds` of evaluation, all runs together.
+    """All trials of the study in `folder`, in their order, when the budget is spent.
 
     evaluate: genotype -> figures, among them the objectives and the limited figures of `aim`; no member is evaluated twice.
     Where it raises Unsupported or BadInput, or a figure is not finite, the trial has failed with that reason, and counts.
@@ -64,7 +85,6 @@ def search(
     METHODS. The search ends early where no unseen member can be drawn. Raises BadInput for a budget that is missing or not
     above zero, an unknown method or setting, and a study of another space, aim or settings.
     """
-    check_budget(n_evaluations, seconds)
     settings, aim = settings or {}, aim or Aim()
     known = method_settings(method)
     if unknown := sorted(settings.keys() - known):
@@ -74,18 +94,9 @@ def search(
         study = open_study(folder, study_name(method, seed), list(aim.objectives.values()), signature)
     with new_worker(folder, study.study_name) as worker:
         run = _Run(study, space, aim, partial(pick(METHODS, method, "search method"), **settings), seed, folder, worker)
-        while (trial := _next(run, n_evaluations or math.inf, seconds or math.inf)) is not None:
+        while (trial := _next(run, budget)) is not None:
             _evaluate(run, trial, evaluate)
     return finished(study, space)
-
-
-def check_budget(n_evaluations: int | None, seconds: float | None) -> None:
-    """Raises BadInput where neither is given, or one is not above zero."""
-    if n_evaluations is None and seconds is None:
-        raise BadInput("search: no budget; allowed: n_evaluations or seconds")
-    for name, value in (("n_evaluations", n_evaluations), ("seconds", seconds)):
-        if value is not None and (isinstance(value, bool) or not value > 0):
-            raise BadInput(f"search: {name} = {value!r}; allowed: a number above zero")
 
 
 def finished(study: optuna.Study, space: AnySpace) -> list[Trial]:
@@ -100,13 +111,13 @@ def _trial(trial: FrozenTrial, space: AnySpace) -> Trial:
     return Trial(proposal["step"], trial.params, genotype, result["figures"], proposal["notes"], result["error"], seconds)
 
 
-def _next(run: _Run, n_evaluations: float, seconds: float) -> optuna.Trial | None:
+def _next(run: _Run, budget: Budget) -> optuna.Trial | None:
     """The next trial, which this worker is to evaluate; None where the budget is spent or the space is exhausted."""
     with asking(run.folder):
         fail_abandoned(run.study, run.folder, run.worker)
         asked = [trial for trial in run.study.get_trials(deepcopy=False) if not _is_abandoned(trial)]
         past = finished(run.study, run.space)
-        if len(asked) >= n_evaluations or sum(trial.seconds for trial in past) >= seconds:
+        if budget.is_spent(len(asked), sum(trial.seconds for trial in past)):
             return None
         rng = np.random.default_rng((run.seed, len(asked)))
         good = tuple(trial for trial in past if trial.error is None)

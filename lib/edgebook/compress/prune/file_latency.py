@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import tempfile
 from pathlib import Path
 
 from torch import nn
@@ -11,6 +10,7 @@ from torch import nn
 from edgebook import lock
 from edgebook.compress.prune.dependency_groups import check_rounding
 from edgebook.errors import BadInput
+from edgebook.files import scratch
 from edgebook.measure.latency import latency_columns
 from edgebook.measure.session import measure_files
 from edgebook.runtimes.base import RUNTIMES, Artifact, check, runtime
@@ -28,8 +28,8 @@ def file_latencies(
 
     Raises Unsupported when the runtime is absent, RuntimeError when a file cannot be timed.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        files = [_export(model, task, runtime_name, Path(folder) / str(number)) for number, model in enumerate(models)]
+    with scratch() as folder:
+        files = [_export(model, task, runtime_name, folder / str(number)) for number, model in enumerate(models)]
         measured = measure_files(files, {}, seconds=seconds, threads=threads, who="latency-aware pruning")
     if error := next((result.error for result in measured if result.error), None):
         raise RuntimeError(error)

@@ -16,7 +16,7 @@ from edgebook.same_outputs import N_ITEMS, require_same
 from edgebook.tasks.task import Task, draw_items
 from edgebook.training.loop import infer
 
-PASSED = (nn.ReLU, nn.Identity, nn.Dropout, nn.LeakyReLU)  # scaling a channel before them is scaling it behind them
+PASSED = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Identity, nn.Dropout)  # scaling a channel before them is scaling it behind them
 
 
 @torch.no_grad()
@@ -24,8 +24,9 @@ def equalize(model: nn.Module, task: Task, *, rounds: int = 20) -> nn.Module:
     """A copy that computes the same and whose channels have equal ranges on both sides of every ReLU between two layers.
 
     A channel divided by s before a ReLU is multiplied by s after it; s = sqrt(range before / range after), with batch norm
-    folded in. That the outputs stay is checked on training items. Raises Unsupported when no two layers are joined by a ReLU
-    alone (ReLU6 clips, so it does not pass a scale), or when the outputs change (a module that is called twice).
+    folded in. PReLU and leaky ReLU are such too, as modules and as functions. That the outputs stay is checked on training
+    items. Raises Unsupported when no two layers are joined by a ReLU alone (ReLU6 clips, so it does not pass a scale), or when
+    the outputs change (a module that is called twice).
     Source: Nagel et al. 2019, Data-free quantization, equation 11.
     """
     net = copy.deepcopy(model).eval()

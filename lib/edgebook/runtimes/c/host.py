@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from edgebook.errors import BadInput, Unsupported
+from edgebook.files import scratch
 from edgebook.runtimes.c.ends import Ends, parse
 
 WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror")
@@ -48,8 +48,8 @@ def compile_library(source: str, folder: Path, *, flags: tuple[str, ...] = ("-O2
 def compiled(source: str, *, flags: tuple[str, ...] = ("-O2",)) -> Compiled:
     """The network of a generated C file, compiled here. Steps of a recurrent network are items: the state is carried over."""
     ends = parse(source)
-    with tempfile.TemporaryDirectory(prefix="edgebook-c-") as folder:
-        library = ctypes.CDLL(str(compile_library(source, Path(folder), flags=flags)))
+    with scratch() as folder:
+        library = ctypes.CDLL(str(compile_library(source, folder, flags=flags)))
 
     def run(items: np.ndarray) -> np.ndarray:
         items = np.ascontiguousarray(items, np.int8).reshape(-1, ends.n_input)

@@ -63,8 +63,7 @@ def kernel_text(name: str) -> str:
     return (resources.files("edgebook.runtimes.c") / "kernels" / f"{name}.c").read_text()
 
 
-# in the order in which they stand in the file
-KERNELS = (
+KERNELS = [
     "common",
     "clamp_full",
     "clamp",
@@ -103,4 +102,4 @@ KERNELS = (
     "mean",
     "lookup",
     "copy",
-)
+]

@@ -35,24 +35,10 @@ def _program(path: Path, threads: int, kernels: str) -> Program:
 
     kernels: a name of LiteRT's OpResolverType. Raises BadInput for a file that LiteRT does not load.
     """
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    try:
-        resolver = OpResolverType[kernels]
-        interpreter = Interpreter(str(path), num_threads=threads, experimental_op_resolver_type=resolver)
-        interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        raise BadInput(f"{path}: LiteRT cannot load it: {one_line(error)}") from error
+    interpreter = _interpreter(path, threads, kernels)
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
     if step := one_step.description(path):
-        return one_step.program(
-            step,
-            inputs,
-            outputs,
-            lambda i, value: interpreter.set_tensor(inputs[i]["index"], value),
-            interpreter.invoke,
-            lambda i: interpreter.get_tensor(outputs[i]["index"]),
-        )
+        return _one_step(step, interpreter, inputs, outputs)
 
     def getter(sink: dict[str, Any]) -> Callable[[], np.ndarray]:
         return lambda: to_real(interpreter.get_tensor(sink["index"]), sink)
@@ -72,6 +58,30 @@ def _program(path: Path, threads: int, kernels: str) -> Program:
 
     values = real_range(source)
     return Program(put, interpreter.invoke, get, tuple(item), batch=batch, outputs=getters, input_range=values)
+
+
+def _one_step(step: dict[str, Any], interpreter: Any, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> Program:
+    """The program of a file that is one step of a recurrent network."""
+
+    def put(number: int, value: np.ndarray) -> None:
+        interpreter.set_tensor(inputs[number]["index"], value)
+
+    def get(number: int) -> np.ndarray:
+        return interpreter.get_tensor(outputs[number]["index"])
+
+    return one_step.program(step, inputs, outputs, put, interpreter.invoke, get)
+
+
+def _interpreter(path: Path, threads: int, kernels: str) -> Any:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    try:
+        resolver = OpResolverType[kernels]
+        interpreter = Interpreter(str(path), num_threads=threads, experimental_op_resolver_type=resolver)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise BadInput(f"{path}: LiteRT cannot load it: {one_line(error)}") from error
+    return interpreter
 
 
 def _why_not_fed(inputs: list[dict[str, Any]]) -> str | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
+from edgebook.files import scratch
 from edgebook.runtimes.onnx.load import zeros_of
 
 EDGES = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
@@ -46,10 +46,10 @@ def node_events(path: Path, *, threads: int, seconds: float) -> list[dict]:
     """ONNX Runtime's own profile: one event per node and run, the first runs left out. Times are whole microseconds."""
     import onnxruntime as ort
 
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         options = ort.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
-        options.enable_profiling, options.profile_file_prefix = True, str(Path(folder) / "profile")
+        options.enable_profiling, options.profile_file_prefix = True, str(folder / "profile")
         session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         feed = {source.name: zeros_of(path, source) for source in session.get_inputs()}
         end, runs = time.perf_counter() + seconds, 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgebook.errors import Unsupported
+from edgebook.files import scratch
 from edgebook.runtimes import calibration
 from edgebook.runtimes.base import Quant
 from edgebook.runtimes.onnx.weights import bf16_weights, weight_only
@@ -65,8 +65,8 @@ def quantize(source: Path, path: Path, quant: Quant, items: np.ndarray) -> dict[
     else:
         from onnxruntime.quantization.shape_inference import quant_pre_process
 
-        with tempfile.TemporaryDirectory() as folder:
-            prepared = Path(folder) / "prepared.onnx"
+        with scratch() as folder:
+            prepared = folder / "prepared.onnx"
             quant_pre_process(str(source), str(prepared))
             _tool(prepared, path, quant, items)
     return {}

@@ -7,11 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from edgebook.errors import Unsupported
+from edgebook.files import scratch
 from edgebook.runtimes import export_limit, one_step
 from edgebook.runtimes.base import source_path
 from edgebook.runtimes.litert.flatbuffer import operators
@@ -33,15 +33,15 @@ def derive(parent_path: Path, path: Path, name: str) -> dict[str, Any]:
     source = source_path(path)
     shutil.copyfile(parent_path, source)
     one_step.copy_description(parent_path, path)
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         command = [sys.executable, "-P", "-m", "ethosu.vela", str(source), "--accelerator-config", accelerator]
         command += ["--config", "Arm/vela.ini", "--system-config", system, "--memory-mode", "Shared_Sram"]
         run = export_limit.run([*command, "--output-dir", folder])
-        compiled = list(Path(folder).glob("*_vela.tflite"))
+        compiled = list(folder.glob("*_vela.tflite"))
         if run.returncode or not compiled:
             raise Unsupported(f"{name}: Vela cannot compile it: {_reason(run)}", code="operator")
         shutil.copyfile(compiled[0], path)
-        (summary,) = csv.DictReader(next(Path(folder).glob("*_summary_*.csv")).open())
+        (summary,) = csv.DictReader(next(folder.glob("*_summary_*.csv")).open())
     columns = _columns(summary, run.stdout, accelerator, one_step.description(path))
     if on_cpu := [operator for operator in operators(path.read_bytes()) if operator != "ethos-u"]:
         columns["extra"]["on_the_cpu"] = on_cpu
