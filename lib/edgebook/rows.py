@@ -14,7 +14,7 @@ from edgebook.run_folder import rows_files
 from edgebook.vocabulary import ROLES, STATUSES
 
 Row = dict[str, Any]
-SCHEMA = 3
+SCHEMA = 4
 OBJECTS = ("asked", "extra", "versions", "machine")
 CASE = ("case", "task", "model")  # columns that rows share when they compare with each other; the last two are for people
 
