@@ -20,6 +20,12 @@ TASKS = {
     "vibration": "edgebook.tasks.vibration:vibration",
 }
 
+SHIFTS = {
+    "noise": "edgebook.tasks.shifts:noise",
+    "rotation": "edgebook.tasks.shifts:rotation",
+    "sensor": "edgebook.tasks.shifts:sensor",
+}
+
 
 def load_task(name: str) -> Task:
     """The Task called `name` in TASKS, or made of the user's own data when `name` is a path: see `formats`.
