@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 
 import pytest
@@ -59,3 +60,14 @@ def test_a_reason_comes_with_what_replaces_it(digits):
     finding = tried("prunes channels", fails, Subject(digits, nn.Identity()))
     assert not finding.works
     assert finding.detail.startswith("RuntimeError: MultiheadAttention is in the way; instead: convolutions")
+
+
+def test_the_page_has_every_layer_and_a_reason_for_what_does_not_work():
+    text = (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")
+    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in re.findall(r"^\|.*\|$", text, re.M)]
+    assert set(table[0][1:]) == {"network", *STAGES, *(f"onnx {precision}" for precision, _ in FORMATS)}
+    assert [line[0] for line in table[2:]] == list(LAYERS.values())
+    reasons = re.findall(r"^(\d+)\. .{10,}$", text, re.M)
+    cells = {cell for line in table[2:] for cell in line[1:]}
+    assert {re.sub(r" \(\d+\)", "", cell) for cell in cells} <= {"works", "no", ""}
+    assert {cell.partition("(")[2].rstrip(")") for cell in cells if "(" in cell} == set(reasons)

@@ -44,7 +44,7 @@ RUNTIMES = ("onnx", "litert", "executorch", "tflm", "vela")
 REPLACED = {  # what stands in the way, as reasons name it -> what to take instead
     "LayerNorm": "batch norm",
     "GroupNorm": "batch norm",
-    "MultiheadAttention": "convolutions or a recurrent layer, where channels are to be removed",
+    "MultiheadAttention": "convolutions or a recurrent layer",
     "cannot be called step by step": "the included gru or lstm with directions: 1, head: last",
     "float model": "a network of the included layers",
 }
