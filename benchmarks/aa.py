@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from coverage import percent, table
+from interval_coverage import percent, table
 from torch import nn
 
 from edgebook import lock

@@ -168,7 +168,7 @@ def damage(content: bytes, draw: random.Random) -> bytes | None:
 
 EDITS = [
     *((b"0.9", new) for new in (b"0.8", b"NaN", b"null", b'"many"', b"1e999")),
-    *((b'"schema": 3', new) for new in (b'"schema": 4', b'"more": 3')),
+    *((b'"schema": %d' % rows.SCHEMA, new) for new in (b'"schema": 99', b'"more": 3')),
     (b'"accuracy"', b"[]"),
     (b"20_prune", b"21_prune"),
 ]

@@ -82,12 +82,10 @@ def _command_line(process: psutil.Process) -> str:
 
 
 def scores(home: Path) -> list[tuple]:
-    """What does not depend on time: the score of every file. Empty when a row failed."""
+    """What does not depend on time: the score of every file, or why there is none."""
     file = home / "reports" / "killed" / "rows.jsonl"
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-    if any(row["status"] != "ok" for row in rows):
-        return []
-    return sorted((row["runtime"], row["label"], row["score"], row["sha256"]) for row in rows)
+    return sorted((row["runtime"] or "", row["label"], row["score"], row["error"] or row["sha256"]) for row in rows)
 
 
 def litter(home: Path) -> list[str]:
@@ -107,7 +105,7 @@ def one(victim: str, rng: random.Random, expected: list[tuple] | None) -> tuple[
         run = start(home)
         if victim == "nobody":
             run.wait()
-            return "ok" if scores(home) else "the run failed", scores(home)
+            return "ok" if run.returncode == 0 else f"the run failed: {scores(home)}", scores(home)
         if not kill(home, run, victim, rng):
             return "not killed", []
         end = time.monotonic() + ORPHAN_S
@@ -121,7 +119,7 @@ def one(victim: str, rng: random.Random, expected: list[tuple] | None) -> tuple[
         problems = [f"orphans {orphans}"] if orphans else []
         problems += [f"litter {left}"] if (left := litter(home)) else []
         problems += [f"exit code {again.returncode}"] if again.returncode else []
-        problems += ["other scores"] if scores(home) != expected else []
+        problems += [f"other scores: {scores(home)}"] if scores(home) != expected else []
         return "; ".join(problems) or "ok", scores(home)
 
 
@@ -130,7 +128,8 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    _, expected = one("nobody", random.Random(0), None)
+    undisturbed, expected = one("nobody", random.Random(0), None)
+    print(f"undisturbed: {undisturbed}", flush=True)
     results = []
     for number in range(given.kills):
         victim = list(VICTIMS)[number % len(VICTIMS)]

@@ -1,18 +1,14 @@
 """Which notebook runs for which kind of task: every notebook of the preset smoke on a small data set of each kind.
 
-    python benchmarks/kinds.py             runs them and prints the table of docs/kinds.md
-    python benchmarks/kinds.py --write     writes that file
+    python benchmarks/kinds.py             runs them and prints a table
 
 Classification is the preset smoke itself. About ten minutes on two cores; what was done before is found again.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -21,8 +17,6 @@ from edgebook.paths import NOTEBOOKS, PRESETS, reports_dir
 from edgebook.rows import read_rows
 from edgebook.runner.notebook_file import reads
 
-ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "kinds.md"
 RUN = "kinds-and-notebooks"
 SMALL = {"batch_size": 64, "lr": 0.01}
 POINTS: dict[str, dict[str, Any]] = {
@@ -44,16 +38,6 @@ DISTILLED: dict[str, dict[str, Any]] = {
     "anomaly": {"student": "autoencoder", "student_shape": {"widths": [16], "bottleneck": 4}},
     "segmentation": {"student": "unet", "student_shape": {"widths": [4, 8]}},
 }
-HEAD = """# Kinds of task and notebooks
-
-Every notebook of the preset `smoke` was run for every kind of task. `works` means that versions were made, exported and scored by
-the kind's metric; otherwise the reason stands below the table. Made by `benchmarks/kinds.py`:
-
-```console
-$ python benchmarks/kinds.py --write
-```
-
-"""
 
 
 def preset() -> dict[str, Any]:
@@ -97,20 +81,13 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true")
-    arguments = parser.parse_args()
     folder = reports_dir() / RUN
     file = folder.parent / f"{RUN}.yaml"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(yaml.safe_dump(json.loads(json.dumps(preset()))))
+    file.write_text(yaml.safe_dump(preset(), sort_keys=False), encoding="utf-8")
     for given in ("smoke", str(file)):
         subprocess.run([sys.executable, "-c", "from edgebook.cli import main; main()", "run", given, "--plain"], check=False)
-    text = HEAD + table([*read_rows(folder.parent / "smoke"), *read_rows(folder)])
-    if arguments.write:
-        PAGE.write_text(text, encoding="utf-8")
-    else:
-        print(text)
+    print(table([*read_rows(folder.parent / "smoke"), *read_rows(folder)]))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,7 @@
 """Which layer goes through which technique and runtime: a small network of each, tried as `edgebook doctor --model` does.
 
-    python benchmarks/layers.py             prints the table of docs/layers.md
-    python benchmarks/layers.py --write     writes that file
-
-About five minutes on one core.
+python benchmarks/layers.py                              a table for ONNX Runtime, in Markdown
+python benchmarks/layers.py --runtimes litert tflm vela  for other runtimes: about ten seconds for each layer
 """
 
 from __future__ import annotations
@@ -20,16 +18,8 @@ from edgebook.models import allow_network
 from edgebook.tasks import load_task
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "layers.md"
 NETWORKS = Path(__file__).with_name("layer_networks.py")
 TASKS = {"image": "digits", "sequence": "mnist1d"}
-HEAD = """# Layers and what they go through
-
-Each layer stands in a small network that is trained for two epochs on a few items, then goes through every technique and is
-exported to every runtime, as `edgebook doctor --model net.py:build --task data.npz` does with yours. `works` means that the file
-was made, runs in its runtime, and agrees with the network; a number is a reason below the table. Made by `benchmarks/layers.py`.
-
-"""
 
 
 def networks() -> dict[str, str]:
@@ -39,12 +29,12 @@ def networks() -> dict[str, str]:
     return layer_networks.LAYERS
 
 
-def findings(function: str) -> list[Finding]:
+def findings(function: str, runtimes: tuple[str, ...] = ("onnx",)) -> list[Finding]:
     """What was found of one network."""
     name = f"{NETWORKS}:{function}"
     allow_network(name)
     kind = "sequence" if function.startswith("sequence") else "image"
-    return list(examine(load_task(TASKS[kind]), name))
+    return list(examine(load_task(TASKS[kind]), name, runtimes=runtimes))
 
 
 def table(results: dict[str, list[Finding]]) -> str:
@@ -72,17 +62,14 @@ def _cell(finding: Finding | None, reasons: list[str]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--runtimes", nargs="+", default=["onnx"])
+    given = parser.parse_args()
     torch.set_num_threads(1)
     results = {}
     for function in networks():
-        results[function] = findings(function)
+        results[function] = findings(function, tuple(given.runtimes))
         print(f"{function}: {sum(finding.works for finding in results[function])} work", file=sys.stderr, flush=True)
-    text = HEAD + table(results)
-    if parser.parse_args().write:
-        PAGE.write_text(text, encoding="utf-8")
-    else:
-        print(text)
+    print(table(results))
 
 
 if __name__ == "__main__":

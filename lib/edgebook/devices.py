@@ -82,9 +82,10 @@ def fit(row: dict[str, Any], device: Device, *, latency_budget_ms: float | None 
         return _unsaid(f"the file is for {row['device']}, the device has {device.accelerator}")
     if row["core"] is not None and row["core"] != device.core:
         return _unsaid(f"the figures are those of a {row['core']}, the device has {device.core or 'another core'}")
-    needs = dict(zip(("flash_bytes", "ram_bytes"), need(row), strict=True))
-    if None in needs.values():
+    flash, ram = need(row)
+    if flash is None or ram is None:
         return _unsaid("its memory is not known")
+    needs = {"flash_bytes": flash, "ram_bytes": ram}
     on_cpu = device.cpu_ram_bytes if not row["runtime"].startswith("vela") else None
     offers = {"flash_bytes": device.flash_bytes, "ram_bytes": on_cpu or device.ram_bytes}
     margins = {key: offers[key] - needs[key] for key in needs}

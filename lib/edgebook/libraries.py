@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
+
+STDLIB = {*sys.stdlib_module_names, "test"}
+OTHER_NAMES = {"sklearn": "scikit-learn", "yaml": "PyYAML"}  # package -> distribution; to read the lists of all takes long
 
 
 def versions_of(names: Iterable[str]) -> dict[str, str]:
@@ -19,8 +23,10 @@ def versions_of(names: Iterable[str]) -> dict[str, str]:
 def _distributions(name: str) -> tuple[str, ...]:
     """The distributions that a package belongs to: of its own name, as most are, or by the lists of their files."""
     try:
-        return (importlib.metadata.distribution(name).name,)
+        return (importlib.metadata.distribution(OTHER_NAMES.get(name, name)).name,)
     except importlib.metadata.PackageNotFoundError:
+        if name in STDLIB or importlib.util.find_spec(name) is None:
+            return ()
         return tuple(sorted(set(_all_packages().get(name, ()))))
 
 

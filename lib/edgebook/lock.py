@@ -23,15 +23,14 @@ _looked = 0.0
 _seconds_aside = 0.0  # that this process has spent letting measurers in
 
 
-def _folder() -> Path:
-    folder = Path(os.environ.get("EDGEBOOK_LOCK", Path(tempfile.gettempdir()) / "edgebook-lock"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def folder() -> Path:
+    """Where the lock's files are; not created here."""
+    return Path(os.environ.get("EDGEBOOK_LOCK") or Path(tempfile.gettempdir()) / "edgebook-lock").expanduser().absolute()
 
 
 def _open(name: str) -> IO[str]:
-    path = _folder() / name
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    folder().mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder() / name, os.O_RDWR | os.O_CREAT, 0o666)
     return os.fdopen(descriptor, "r+")
 
 

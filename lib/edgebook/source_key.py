@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from edgebook.errors import BadInput
@@ -106,6 +107,7 @@ class _Walk:
     reached: set[str] = field(default_factory=set)
     content: dict[str, Any] = field(default_factory=dict)
     sources: dict[str, Source | None] = field(default_factory=dict)
+    files: dict[str, Path | None] = field(default_factory=dict)
     registries: dict[str, tuple[str, dict[str, ast.AST]]] = field(default_factory=dict)  # place -> (module, entries)
     entries: set[str] = field(default_factory=set)  # places of the selected entries
     waiting: list[tuple[str, str, ast.AST]] = field(default_factory=list)  # (module, place, code)
@@ -135,12 +137,17 @@ class _Walk:
             self._reach(module, name, source)
         elif name in source.imports:
             self._follow_import(source.imports[name], ())
-        elif locate(f"{module}.{name}"):
+        elif self._locate(f"{module}.{name}"):
             self.follow(f"{module}.{name}", "")
         elif name.startswith("__"):  # such as `module.__file__`: whoever has that may run all of it
             self._follow_definitions(module, source)
         else:
             self._enter(module)
+
+    def _locate(self, module: str) -> Path | None:
+        if module not in self.files:
+            self.files[module] = locate(module)
+        return self.files[module]
 
     def _source(self, module: str) -> Source | None:
         if module not in self.sources:
@@ -167,7 +174,7 @@ class _Walk:
     def _follow_module(self, module: str, source: Source) -> None:
         """Everything in a module, and in the modules beside the __init__ of a package."""
         self._follow_definitions(module, source)
-        file = locate(module)
+        file = self._locate(module)
         for beside in sorted(file.parent.glob("*.py")) if file and file.name == "__init__.py" else ():
             if beside != file and f"{module}.{beside.stem}:" not in self.reached:
                 self.follow(f"{module}.{beside.stem}", "")
@@ -219,7 +226,7 @@ class _Walk:
             self._add_library(module)
             return
         chain = [*([name] if name else []), *attributes]
-        while chain and locate(f"{module}.{chain[0]}") and not self._defines(module, chain[0]):
+        while chain and self._locate(f"{module}.{chain[0]}") and not self._defines(module, chain[0]):
             module = f"{module}.{chain.pop(0)}"
         self.follow(module, chain[0] if chain else "")
 
@@ -230,7 +237,7 @@ class _Walk:
     def _follow_text(self, text: str) -> None:
         """Follow "package.module:name", and a package's or module's full name, as registries hold them."""
         match = PATH.fullmatch(text)
-        if match and "." in match[1] and match[1].split(".")[0] in self.local and locate(match[1]):
+        if match and "." in match[1] and match[1].split(".")[0] in self.local and self._locate(match[1]):
             self.follow(match[1], match[2] or "")
 
     def _add_library(self, module: str) -> None:

@@ -344,6 +344,6 @@ def test_a_machine_that_cannot_be_reached_is_a_row_with_the_reason(data, tmp_pat
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"ssh://127.0.0.1:{unused.getsockname()[1]}"
-        (row,) = measure_external([file], load_task(str(data)), tmp_path, settings=MeasureSettings(device=url))
+        (row,) = measure_external([file], load_task(str(data)), tmp_path / "out", settings=MeasureSettings(device=url))
     assert (row["status"], row["device"]) == ("failed", url.removeprefix("ssh://"))
     assert row["error"].startswith(f"{row['device']}: ")

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import onnx_files
@@ -39,9 +40,11 @@ def test_every_file_is_scored_and_timed_and_a_broken_one_says_why(onnx_file, mni
     assert not bad.blocks_p50
 
 
-def test_a_file_of_another_shape_is_refused_with_both_shapes(onnx_file, digits):
+def test_a_file_of_another_shape_is_timed_and_not_scored_with_both_shapes(onnx_file, digits):
     (result,) = session.measure_files([onnx_file], {"test": digits.x_test.numpy()}, seconds=0.05)
-    assert result.error == "the file's input is (1, 40), the task's (1, 8, 8)"
+    assert (result.error, result.outputs) == (None, {})
+    assert result.not_scored == "the file's input is (1, 40), the task's (1, 8, 8)"
+    assert result.n_calls
 
 
 def test_a_runtime_that_hangs_or_dies_ends_only_its_own_measurement(onnx_file, mnist1d, monkeypatch):
@@ -54,7 +57,9 @@ def test_a_runtime_that_hangs_or_dies_ends_only_its_own_measurement(onnx_file, m
 
     monkeypatch.setattr(local.subprocess, "Popen", popen)
     monkeypatch.setattr(session.os, "cpu_count", lambda: 1)  # one after the other, so that each gets its program
-    hangs, dies, good = session.measure_files([onnx_file] * 3, splits(mnist1d), seconds=0.05, limit_s=10)
+    hangs, dies, good = session.measure_files(
+        [onnx_file] * 3, splits(mnist1d), seconds=0.05, board=replace(local.BOARD, limit_s=10)
+    )
     assert hangs.error == "no answer within 10 s"
     assert dies.error.startswith("the process died: killed by SIGSEGV")
     assert good.error is None

@@ -92,7 +92,7 @@ def test_what_the_test_set_refutes_is_named_and_never_recommended():
     assert "The test set refutes 2 more in the same way." in said(*many)
     assert said(lucky, max_size_bytes=6000).startswith(
         "Nothing to recommend: 1 of 1 versions keep the limits (at most 6.0 kB), 1 of them the accuracy on validation, and the "
-        "test set refutes those. Not lucky"
+        "test set refutes it. Not lucky"
     )
 
 
@@ -103,6 +103,19 @@ def test_nothing_within_the_limits_says_which():
     )
     assert answer(rows, Limits(max_loss=0.0001, max_size_bytes=9000)).text == (
         "Nothing to recommend: 3 of 4 versions keep the limits (at most 9.0 kB), but none of them the accuracy on validation."
+    )
+
+
+def test_nothing_without_limits_speaks_of_none():
+    def of_a_board(*rows):  # where the float baseline does not fit
+        return answer([*rows], beside=[*rows, baselines()[0]]).text
+
+    lossy, lucky = version("lossy", val=0.9), version("lucky", **{**SMALL, "score": 0.82, "val": 0.9377})
+    assert of_a_board(lossy, version("b", val=0.8)) == (
+        "Nothing to recommend: all 2 versions lose more accuracy on validation than allowed."
+    )
+    assert of_a_board(lossy, lucky).startswith(
+        "Nothing to recommend: 1 of 2 versions keep the accuracy on validation, and the test set refutes it. Not lucky"
     )
 
 

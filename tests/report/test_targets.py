@@ -40,8 +40,17 @@ def test_the_smallest_that_keeps_the_score_goes_to_a_board():
     told = choices(floats(), micro(), micro("smaller", size=5000), micro("lossy", size=100, val=0.9))
     assert told["micro"].startswith("Ship smaller (tflm, int8-static): test accuracy 93.7 % (92.9–94.4), the same")
     assert told["micro"].endswith("Flash 10.0 %, RAM 16.7 % (5.0 kB).")
+    assert choices(floats(), micro(size=22_000))["micro"].startswith("Ship the float baseline")  # hardly smaller
     assert told["tiny"] == "none of the files that run there fits"
     assert told["linux"] == "none of these files runs there"
+
+
+def test_a_time_of_this_machine_is_not_taken_for_the_boards():
+    timed = example(**{**BASE, "label": "net", "size": 9000, "latency": 0.02, "family": "quantize", "method": "int8"})
+    rows = [baselines()[0] | {"rss_bytes": 10**6}, timed | {"rss_bytes": 10**6}]
+    told = targets.choices(rows, BOARDS | {"host": Device("host", ("onnx",), 10**9, 10**9, "a test")})
+    assert "0.0200 ms, 1.59 times faster (1.56–1.62). The time is this machine's, not the board's. Flash" in told["linux"]
+    assert "The time is this machine's" not in told["host"]
 
 
 def test_controls_and_refuted_files_go_to_no_board():
@@ -75,7 +84,7 @@ def test_the_allowed_loss_is_the_users():
     assert choices(floats(), micro(), lossy)["micro"].startswith("Ship net")
     assert choices(floats(), micro(), lossy, max_loss=0.05)["micro"].startswith("Ship lossy")
     nothing = choices(floats() | {"arena_bytes": 10**6}, lossy)["micro"]
-    assert nothing.startswith("Nothing to recommend: 1 of 1 versions keep the limits, but none of them the accuracy")
+    assert nothing.startswith("Nothing to recommend: the only version loses more accuracy on validation than allowed.")
 
 
 def test_a_latency_budget_rules_out_what_is_too_slow():

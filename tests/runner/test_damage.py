@@ -35,10 +35,10 @@ def test_pick_says_when_the_file_to_ship_is_not_the_one_that_was_measured(tmp_pa
     write_rows(tmp_path / "mine" / "rows" / "10_baseline.jsonl", [row])
 
     def picked():
-        return CliRunner().invoke(app, ["pick", "mine"]).stdout.splitlines()[-1].strip()
+        return [line.strip() for line in CliRunner().invoke(app, ["pick", "mine"]).stdout.splitlines()[1:]]
 
-    assert picked() == str(path)
+    assert picked() == [str(path), f"edgebook bundle mine {row['row_id']}"]
     path.write_bytes(b"a netwxrk")
-    assert picked() == f"{path} is damaged, do not ship it; `edgebook run` makes it again"
+    assert picked() == [f"{path} is damaged, do not ship it; `edgebook run` makes it again"]
     path.unlink()
-    assert picked() == f"{path} is missing; `edgebook run` makes it again"
+    assert picked() == [f"{path} is missing; `edgebook run` makes it again"]

@@ -247,7 +247,7 @@ def test_a_kernel_stands_where_the_user_stands_with_the_threads_of_its_parameter
 def test_a_place_that_cannot_be_written_is_found_before_anything_starts(small_run, preset, tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("no folder")
-    for variable in ("EDGEBOOK_REPORTS", "EDGEBOOK_STORE"):
+    for variable in ("EDGEBOOK_REPORTS", "EDGEBOOK_STORE", "EDGEBOOK_LOCK"):
         code, lines, errors = small_run(preset(), **{variable: str(blocked)})
         assert (code, lines) == (2, [])
         assert errors.count("\n") == 1

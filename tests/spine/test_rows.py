@@ -17,7 +17,7 @@ COLUMNS = (Path(__file__).parent / "row_columns.txt").read_text().split()
 
 def test_the_columns_are_a_contract():
     assert list(rows.COLUMNS) == COLUMNS
-    assert rows.SCHEMA == 3
+    assert rows.SCHEMA == 4
     assert {*rows.TEXTS, *rows.OBJECTS} <= set(COLUMNS)
     assert len(rows.NUMBERS) + len(rows.TEXTS) + len(rows.OBJECTS) == len(COLUMNS)
 
@@ -46,7 +46,7 @@ WHOLE = json.dumps(baselines()[0])
         (WHOLE.replace('"score": 0.9372', '"score": "0.9"'), "score = '0.9'"),
         (WHOLE.replace('"score": 0.9372', '"score": true'), "score = True"),
         (WHOLE.replace('"score": 0.9372, ', ""), "without score"),
-        (WHOLE.replace('"schema": 3', '"schema": 2'), "schema 2, this version reads 3"),
+        (WHOLE.replace('"schema": 4', '"schema": 3'), "schema 3, this version reads 4"),
         (WHOLE.replace('"extra": {}', '"extra": []'), "extra ="),
         (WHOLE.replace('"extra": {}', '"extra": {"deep": [1e999]}'), "1e999 is no number of a row"),
         (WHOLE.replace('"extra": {}', '"extra": {"flags": 5}'), "extra.flags = 5"),

@@ -9,7 +9,8 @@ ITEMS = {"signals": (40, 1, 40), "images": (20, 2, 8, 10)}
 
 @pytest.fixture(params=ITEMS.values(), ids=list(ITEMS))
 def items(request):
-    return np.random.default_rng(0).standard_normal(request.param).astype(np.float32)
+    steps = np.random.default_rng(0).standard_normal(request.param).astype(np.float32)
+    return steps.cumsum(-1)  # neighbours are alike, as in signals and images
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
@@ -36,6 +37,7 @@ def test_a_shift_only_moves_and_a_dropout_leaves_the_rest(items):
     assert np.array_equal(np.sort(moved, axis=-1), np.sort(items, axis=-1))
     dropped = corrupt(items, "dropout", 5) != items
     assert dropped.mean() == pytest.approx(0.4)
+    assert (corrupt(items, "dropout", 1) != items).any(-1).all()
 
 
 @pytest.mark.parametrize("name", ["blur", "dropout", "shift"])

@@ -14,7 +14,7 @@ class Board:
 
     start: (artifact, threads, shape, errors) -> the process of `measure.bench` with pipes to its stdin and stdout. send: a file
     here -> its path there. path: the path there of a file that `fetch` will bring here. describe: what a reader has to know of
-    the machine, asked before and after a session; None for this one.
+    the machine, asked before and after a session; None for this one. limit_s: what does not answer for so long has failed.
     """
 
     start: Callable[..., Popen]
@@ -22,3 +22,4 @@ class Board:
     path: Callable[[str], str]
     fetch: Callable[[str], None]
     describe: Callable[[], dict[str, Any]] | None = None
+    limit_s: float = 120.0

@@ -10,6 +10,7 @@ import typer
 
 from edgebook.errors import BadInput
 
+MOST_PROBLEMS = 5  # with the records of a run that are printed; its index lists more
 RunName = Annotated[str, typer.Argument(help="name of a run: the folder under reports/")]
 
 
@@ -97,29 +98,34 @@ def pick(
         known(RUNTIMES, runtime, "runtime")
     limits = Limits(max_loss, None if max_size_kb is None else max_size_kb * 1000, max_latency_ms, runtime)
     document = read(run_folder(name))
-    for problem in document.problems:
+    for problem in document.problems[:MOST_PROBLEMS]:
         print(f"edgebook: {problem}", file=sys.stderr)
+    if len(document.problems) > MOST_PROBLEMS:
+        print(f"edgebook: {len(document.problems) - MOST_PROBLEMS} problems more with the records", file=sys.stderr)
     cases = [case for case in document.cases if task in (None, case.task) and model in (None, case.model)]
     if not cases:
-        there = ", ".join(sorted({f"{case.task} {case.model}" for case in document.cases}))
+        there = ", ".join(sorted({f"{case.task} {case.model}" for case in document.cases})) or "none, it has no figures"
         raise BadInput(f"{name}: no rows of task {task or 'any'} and model {model or 'any'}; allowed: {there}")
     for case in cases:
         answer = case.answer(limits)
         print(f"{case.title}, {case.setting}: {answer.text}")
         if answer.row and answer.row["artifact"]:
-            print(f"  {_shippable(document.folder / answer.row['artifact'], answer.row['sha256'])}")
-            print(f"  edgebook bundle {name} {answer.row['row_id']}")
+            path = document.folder / answer.row["artifact"]
+            reason = _why_not(path, answer.row["sha256"])
+            print(f"  {path}{reason or ''}")
+            if not reason:
+                print(f"  edgebook bundle {name} {answer.row['row_id']}")
 
 
-def _shippable(path: Path, digest: str | None) -> str:
-    """A file's path, with a word where it is not there, or is another file than the one that was measured."""
+def _why_not(path: Path, digest: str | None) -> str | None:
+    """Why a file cannot be shipped, what follows its name: it is not there, or not the one that was measured."""
     from edgebook import files
 
     if not path.is_file():
-        return f"{path} is missing; `edgebook run` makes it again"
+        return " is missing; `edgebook run` makes it again"
     if digest and files.sha256(path) != digest:
-        return f"{path} is damaged, do not ship it; `edgebook run` makes it again"
-    return str(path)
+        return " is damaged, do not ship it; `edgebook run` makes it again"
+    return None
 
 
 def run_folder(name: str, where: str = "NAME") -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from edgebook import cleaning
 from edgebook.cleaning import Entry
+from edgebook.errors import BadInput
 
 
 def clean(
@@ -25,6 +27,9 @@ def clean(
 
     from edgebook.paths import store_dir
 
+    for name, limit in (("--older-than", older_than), ("--max-size-gb", max_size_gb)):
+        if limit is not None and not math.isfinite(limit):
+            raise BadInput(f"{name} = {limit}; allowed: a number from 0 on")
     present, now = cleaning.entries(), time.time()
     max_bytes = None if max_size_gb is None else max_size_gb * 1e9
     going = cleaning.to_remove(present, older_than_days=older_than, max_bytes=max_bytes, now=now)

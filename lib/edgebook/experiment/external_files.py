@@ -6,7 +6,7 @@ import math
 import time
 from collections import Counter
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -131,10 +131,10 @@ def _measured_rows(identities: list[Row], ready: dict[str, Artifact], task: Task
 
 def _measure_on(settings: MeasureSettings, artifacts: list[Artifact], splits: dict[str, np.ndarray]) -> list[Measured]:
     """The files measured on the device of the settings; all of them with the reason where it cannot be used."""
-    how: dict[str, Any] = {"seconds": settings.measure_s, "threads": settings.threads, "limit_s": settings.limit_s}
     try:
         with nullcontext(local.BOARD) if settings.device == HOST else ssh.board(settings.device) as board:
-            return measure_files(artifacts, splits, who=NAME, board=board, **how)
+            board = replace(board, limit_s=settings.limit_s)
+            return measure_files(artifacts, splits, seconds=settings.measure_s, threads=settings.threads, who=NAME, board=board)
     except RuntimeError as error:
         return [Measured(artifact, error=str(error)) for artifact in artifacts]
 

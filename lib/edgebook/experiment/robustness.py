@@ -18,12 +18,11 @@ from edgebook.metrics.verdicts import verdict
 from edgebook.naming import short_id
 from edgebook.rows import read_rows
 from edgebook.runtimes.base import Artifact
-from edgebook.tasks.corruptions import CORRUPTIONS, SEVERITIES, check, corrupt
+from edgebook.tasks.corruptions import ATTACK, SEVERITIES, check, corrupt
 from edgebook.tasks.task import Task
 
 Row = dict[str, Any]
 CLEAN = "clean"
-ATTACK = "fgsm"
 EPSILONS = (0.02, 0.05, 0.1, 0.2, 0.4)  # of the items' standard deviation, severities 1 to 5
 
 
@@ -118,6 +117,3 @@ def _scores(result: Measured, base: Measured, task: Task, name: str, x: np.ndarr
     delta, delta_lo, delta_hi = metric.difference(scores[mine], other, task.y_test.numpy()[both])
     word = verdict(delta_lo, delta_hi, metric.margin(targets))
     return shown | {"delta": delta, "delta_lo": delta_lo, "delta_hi": delta_hi, "verdict": word}
-
-
-CHOICES = {name: CORRUPTIONS.get(name) for name in (*CORRUPTIONS, ATTACK)}  # what a preset may name

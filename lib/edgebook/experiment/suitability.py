@@ -67,7 +67,9 @@ class Subject:
     net: nn.Module
 
 
-def examine(task: Task, model_name: str, shape: dict[str, Any] | None = None) -> Iterator[Finding]:
+def examine(
+    task: Task, model_name: str, shape: dict[str, Any] | None = None, *, runtimes: tuple[str, ...] = RUNTIMES
+) -> Iterator[Finding]:
     """What was found, as it is found: the network itself, its training, techniques, files and the boards that they fit."""
     try:
         seed_all(0)
@@ -84,7 +86,7 @@ def examine(task: Task, model_name: str, shape: dict[str, Any] | None = None) ->
     for stage, function in STAGES.items():
         if stage not in OF_RECURRENT or _is_recurrent(net):
             yield tried(stage, function, subject)
-    for name in RUNTIMES:
+    for name in runtimes:
         for precision, quant in FORMATS:
             if precision in runtime(name).precisions:
                 yield tried(f"{name} {precision}", partial(_file, name=name, quant=quant), subject)

@@ -124,18 +124,7 @@ def _identity(nb: Notebook, target: Target) -> Row:
         "notebook": nb.stem,
         "execution": nb.execution,
         "point_id": point,
-        "row_id": short_id(
-            nb.execution,
-            point,
-            target.runtime,
-            numbers,
-            nb["threads"],
-            target.batch_size,
-            made.label,
-            made.role,
-            nb["seed"],
-            *([target.core] if target.core else []),
-        ),
+        "row_id": short_id(point, numbers, *_setting(nb, target)),
         "parent_id": made.parent_row,
         "task": nb["task"] if nb.data is None else nb.task.name,
         "model": nb.model_label,
@@ -157,6 +146,12 @@ def _identity(nb: Notebook, target: Target) -> Row:
         "size_packed_bytes": made.extra.get("size_packed_bytes"),
         "extra": {name: value for name, value in made.extra.items() if name != "size_packed_bytes"},
     }
+
+
+def _setting(nb: Notebook, target: Target) -> list[Any]:
+    """What makes a row of its own out of a point and a number format."""
+    made, core = target.version, [target.core] if target.core else []
+    return [nb.execution, target.runtime, nb["threads"], target.batch_size, made.label, made.role, nb["seed"], *core]
 
 
 def _role(target: Target) -> tuple[str, str]:

@@ -126,7 +126,7 @@ def digests(splits: dict[str, np.ndarray]) -> dict[str, str]:
 
 def timing_key(artifact: Artifact, seconds: float, threads: int) -> str:
     """What decides the timing of a file."""
-    here = {name: value for name, value in machine.describe().items() if name != "load"}
+    here = {name: value for name, value in machine.describe().items() if name not in machine.MOMENTARY}
     return short_id(_identity(artifact, threads), seconds, here)
 
 

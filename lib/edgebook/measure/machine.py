@@ -13,6 +13,7 @@ from pathlib import Path
 from edgebook.paths import CHECKOUT
 
 INT8_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "asimddp", "i8mm", "sve")
+MOMENTARY = ("load", "temperature_c", "throttled")  # what is another at every moment
 HOST = "EDGEBOOK_HOST"  # set by the workers of a cluster
 
 

@@ -39,13 +39,12 @@ def measure_files(
     seconds: float,
     threads: int = 1,
     who: str = "measure",
-    limit_s: float = 120.0,
     folder: Path | None = None,
     bases: Sequence[int | None] | None = None,
     board: Board = local.BOARD,
 ) -> list[Measured]:
     """Score every file on every split, then time all of them in turn for `seconds` each (at most twice that when other work
-    disturbs; 0: not at all). The result of a file that fails has its reason; `limit_s` ends one that does not answer.
+    disturbs; 0: not at all). The result of a file that fails has its reason.
 
     folder: of measurements that are kept, see `archive`. What is found there is not measured again; timings are found with a
     session in which the base was timed too, and every base is in the new session. bases: for each file the index of its base.
@@ -57,7 +56,7 @@ def measure_files(
     to_score = {index for index in set(scorers) if not (archive and archive.find_scores(results[index]))}
     to_time = _lacking_timings(results, bases or [None] * len(results), archive) if seconds else set()
     with scratch() as temporary:
-        started = _Started(results, Inputs(splits, temporary), to_score, archive, threads, limit_s, board)
+        started = _Started(results, Inputs(splits, temporary), to_score, archive, threads, board)
         try:
             with lock.training(), ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // threads)) as pool:
                 list(pool.map(started.start, sorted(to_score | to_time)))
@@ -83,7 +82,6 @@ class _Started:
     to_score: set[int]
     archive: Archive | None
     threads: int
-    limit_s: float
     board: Board
     workers: dict[int, Worker] = field(default_factory=dict)
 
@@ -91,7 +89,9 @@ class _Started:
         """Start the process of a file, and score the file unless its scores are there; what fails is its error."""
         result = self.results[index]
         try:
-            worker = self.workers[index] = Worker(result.artifact, self.threads, self.limit_s, self.inputs.shape, self.board)
+            worker = self.workers[index] = Worker(
+                result.artifact, self.threads, self.board.limit_s, self.inputs.shape, self.board
+            )
             load(worker, result, self.inputs)
             if result.not_scored:
                 return

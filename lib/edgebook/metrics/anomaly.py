@@ -44,7 +44,7 @@ def auc_interval(scores: Array, targets: Array, confidence: float = 0.95) -> Int
 
     DeLong's holds the truth too rarely near 1 with few anomalies (83 times in 100 for 30 anomalies among 1000 normal items at
     an area of 0.993), and is empty where every pair is in order; Newcombe's holds it too rarely when anomalies vary more
-    than normal items. The wider of both: 94 to 99 times in 100 (`benchmarks/coverage.py`).
+    than normal items. The wider of both: 94 to 99 times in 100 (`benchmarks/interval_coverage.py`).
     Source: DeLong 1988; Pepe 2003, The statistical evaluation of medical tests, section 5.2.4; for Newcombe `newcombe_end`.
     """
     of_anomalies, of_normals = placements(scores, targets)

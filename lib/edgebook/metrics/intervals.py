@@ -1,6 +1,6 @@
 """Intervals and paired tests of scores. Numbers in, numbers out; scipy only inside the calls that need it.
 
-`benchmarks/coverage.py` prints how often each interval here holds the truth, and how often each verdict is wrong.
+`benchmarks/interval_coverage.py` prints how often each interval here holds the truth, and how often each verdict is wrong.
 """
 
 from __future__ import annotations

@@ -160,11 +160,17 @@ def _why_nothing(rows: list[Row], choice: Choice, limits: Limits) -> str:
         return "no baseline was measured that the versions could be compared with."
     if not choice.n_within:
         return f"no version that was measured keeps the limits{_limits(limits)}."
-    label = fmt.metric(choice.baseline["metric"]).label
-    kept = f"{choice.n_within} of {choice.n_versions} versions keep the limits{_limits(limits)}"
+    label, limit = fmt.metric(choice.baseline["metric"]).label, _limits(limits)
+    kept = f"{choice.n_within} of {choice.n_versions} versions keep the limits{limit}"
     if not choice.n_keeping:
-        return f"{kept}, but none of them the {label} on validation."
-    return f"{kept}, {choice.n_keeping} of them the {label} on validation, and the test set refutes those."
+        return f"{kept}, but none of them the {label} on validation." if limit else _all_lose(choice, label)
+    which = f"{kept}, {choice.n_keeping} of them" if limit else f"{choice.n_keeping} of {choice.n_versions} versions keep"
+    return f"{which} the {label} on validation, and the test set refutes {'it' if choice.n_keeping == 1 else 'those'}."
+
+
+def _all_lose(choice: Choice, label: str) -> str:
+    n = choice.n_within
+    return f"{'the only version loses' if n == 1 else f'all {n} versions lose'} more {label} on validation than allowed."
 
 
 def _limits(limits: Limits) -> str:
@@ -185,7 +191,8 @@ def _about_baseline(choice: Choice, limits: Limits) -> list[str]:
     if not n:
         return [f"No version keeps the limits{_limits(limits)}."]
     if not choice.n_keeping:
-        return [f"{'The only version loses' if n == 1 else f'All {n} versions lose'} more {label} on validation than allowed."]
+        sentence = _all_lose(choice, label)
+        return [sentence[0].upper() + sentence[1:]]
     if choice.n_keeping == len(choice.refuted):
         return []
     cheaper = "faster" if choice.row["latency_ms_p50"] is not None else "smaller"

@@ -156,24 +156,24 @@ def _size(row: Row) -> float:
 
 
 def cheapest(points: list[Row]) -> Row:
-    """The fastest; of those that are as fast within the margin of latencies, `smallest`. Without any latency, that of all.
-
-    A version that is neither faster than a baseline nor clearly smaller is not worth its trouble: then it is the baseline.
-    """
+    """The fastest; of those that are as fast within the margin of latencies, `smallest`. Without any latency, that of all."""
     timed = [row for row in points if time_of(row) is not None]
     if timed:
         limit = min(map(time_of, timed)) * math.exp(SPEED_MARGIN)
         points = [row for row in timed if time_of(row) <= limit]
-    best = smallest(points)
-    plain = min((row for row in points if row["role"] == "baseline"), key=_size, default=best)
-    return best if _size(best) < CLEARLY * _size(plain) else plain
+    return smallest(points)
 
 
 def smallest(points: list[Row]) -> Row:
-    """The smallest file; of those that are as small within 2 %, the best on validation, since so few bytes decide nothing."""
+    """The smallest file; of those that are as small within 2 %, the best on validation, since so few bytes decide nothing.
+
+    A version that is not clearly smaller than a baseline among them is not worth its trouble: then it is the baseline.
+    """
     limit = min(map(_size, points)) / AS_SMALL
     alike = [row for row in points if _size(row) <= limit]
-    return min(alike, key=lambda row: (-row["val_score"], _size(row), time_of(row) or math.inf))
+    best = min(alike, key=lambda row: (-row["val_score"], _size(row), time_of(row) or math.inf))
+    plain = min((row for row in points if row["role"] == "baseline"), key=_size, default=best)
+    return best if _size(best) < CLEARLY * _size(plain) else plain
 
 
 def choose(

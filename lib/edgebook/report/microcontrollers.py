@@ -9,7 +9,8 @@ from edgebook.devices import Device, fit
 from edgebook.report import format as fmt
 from edgebook.report.aggregate import ok, value
 from edgebook.report.columns import columns_of
-from edgebook.report.tables import STYLE, frame
+from edgebook.report.stylesheet import STYLE
+from edgebook.report.tables import frame
 from edgebook.rows import Row
 
 

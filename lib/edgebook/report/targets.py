@@ -123,7 +123,10 @@ def _choice(rows: list[Row], device: Device, limits: Limits, budget_ms: float | 
     chosen = answer(compiled, limits, beside=rows, best=best) if compiled else None
     if chosen is None or chosen.row is None:
         chosen = answer(fitting, limits, beside=rows, best=best)
-    return chosen.text if chosen.row is None else f"{chosen.text} {_memory(chosen.row, results[chosen.row['row_id']])}"
+    if chosen.row is None:
+        return chosen.text
+    where = " The time is this machine's, not the board's." if chosen.row["latency_ms_p50"] and device.name != "host" else ""
+    return f"{chosen.text}{where} {_memory(chosen.row, results[chosen.row['row_id']])}"
 
 
 def _memory(row: Row, result: dict[str, Any]) -> str:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgebook import parameter_types, parameters, paths, yaml_file
+from edgebook import parameters, paths, yaml_file
 from edgebook.errors import BadInput
-from edgebook.parameter_types import Positive
+from edgebook.parameter_types import Positive, check_type
 from edgebook.parameters import PARAMS
 from edgebook.runner.grid import Grid, read_grid
 from edgebook.runner.limits import NO_LIMITS, Limits
@@ -80,7 +80,7 @@ def read_preset(path: Path | str, overrides: list[str] | None = None) -> Preset:
     once = _texts(content.get("once", []), f"{path}: once")
     seeds = _seeds(path, seeds, shared, changes)
     grid = read_grid(content.get("grid", {}), f"{path}: grid", notebooks)
-    parameter_types.check_type("limits", LIMITS, content.get("limits", {}), str(path))
+    check_type("limits", LIMITS, content.get("limits", {}), str(path))
     return Preset(path, shared, tuple(points), notebooks, once, seeds, changes, grid, Limits(**content.get("limits", {})))
 
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgebook import files, paths, rows
+from edgebook import files, lock, paths, rows
 from edgebook.errors import BadInput
 from edgebook.registry import resolve
 from edgebook.run_folder import write_run
@@ -63,12 +63,12 @@ def run_preset(preset: Path, name: str, options: Options, calls: Calls) -> int:
 
     Raises BadInput before the start; SystemExit when it is stopped by Ctrl-C or SIGTERM.
     """
+    files.check_own(paths.reports_dir() / name, MARKS)
     with stopped_by_signals(paths.stop_file(paths.reports_dir() / name)) as stop, ExitStack() as stack:
         read = read_preset(preset, list(options.overrides))
         executions = plan(read, name)
         wanted = chosen(executions, list(options.only))
         run = Run(paths.reports_dir() / name, tuple(executions), calls.page, read.limits)
-        files.check_own(run.folder, MARKS)
         found = {execution.name: find(run, execution, fresh=options.fresh) for execution in wanted}
         pending = [execution for execution in wanted if not found[execution.name].record]
         executor: Executor = this_machine(options.jobs)
@@ -80,7 +80,7 @@ def run_preset(preset: Path, name: str, options: Options, calls: Calls) -> int:
             resolve(calls.check)(pending)
         if pending and options.scheduler:
             executor = _cluster(options.scheduler, pending, calls)
-        for folder in (run.folder, paths.store_dir()):
+        for folder in (run.folder, paths.store_dir(), lock.folder()):
             files.check_writable(folder)
         stack.enter_context(_alone_in(run.folder))
         write_run(run.folder, str(read.path), [execution.name for execution in executions])

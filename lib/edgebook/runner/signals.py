@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,8 @@ class Stop:
         if number == signal.SIGINT and self.n_running and not self.asked:
             self.asked = True
             if self.file is not None:
-                self.file.touch()
+                with suppress(OSError):  # without it, they end later
+                    self.file.touch()
             what = "1 execution is" if self.n_running == 1 else f"{self.n_running} executions are"
             print(f"\nedgebook: stopping: {what} finished first; Ctrl-C again ends at once", file=sys.stderr, flush=True)
             return
@@ -45,7 +46,8 @@ def stopped_by_signals(file: Path | None = None) -> Iterator[Stop]:
     """
     stop = Stop(file=file)
     if file is not None:
-        file.unlink(missing_ok=True)
+        with suppress(OSError):  # what cannot be written there is said later
+            file.unlink()
     before = {number: signal.signal(number, stop.on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop

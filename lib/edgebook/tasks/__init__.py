@@ -10,6 +10,7 @@ from edgebook.registry import pick
 if TYPE_CHECKING:
     from edgebook.tasks.task import Task
 
+SHIFTS = {name: f"edgebook.tasks.shifts:{name}" for name in ("noise", "rotation", "sensor")}
 TASKS = {
     "diabetes": "edgebook.tasks.diabetes:diabetes",
     "digits": "edgebook.tasks.digits:digits",
@@ -17,6 +18,12 @@ TASKS = {
     "mnist1d": "edgebook.tasks.mnist1d:mnist1d",
     "shapes": "edgebook.tasks.shapes:shapes",
     "vibration": "edgebook.tasks.vibration:vibration",
+}
+
+SHIFTS = {
+    "noise": "edgebook.tasks.shifts:noise",
+    "rotation": "edgebook.tasks.shifts:rotation",
+    "sensor": "edgebook.tasks.shifts:sensor",
 }
 
 

@@ -24,8 +24,8 @@ def noise(x: Array, amount: float, rng: np.random.Generator) -> Array:
 
 
 def blur(x: Array, amount: float, rng: np.random.Generator) -> Array:
-    """A Gaussian blur of deviation `amount`, a share of the length of each axis after the channels."""
-    return gaussian_filter(x, [0, 0, *(amount * length for length in x.shape[2:])])
+    """A Gaussian blur of deviation `amount` of the length of each axis after the channels, at least a third of a step."""
+    return gaussian_filter(x, [0, 0, *(max(amount * length, 1 / 3) for length in x.shape[2:])])
 
 
 def brightness(x: Array, amount: float, rng: np.random.Generator) -> Array:
@@ -34,16 +34,18 @@ def brightness(x: Array, amount: float, rng: np.random.Generator) -> Array:
 
 
 def dropout(x: Array, amount: float, rng: np.random.Generator) -> Array:
-    """A stretch of the last axis, `amount` of its length and anywhere, at the mean of the items: the sensor was away."""
+    """A stretch of the last axis, `amount` of its length (at least one step), at the mean of the items: the sensor was away."""
     length = x.shape[-1]
     start = rng.integers(0, length, (len(x), *[1] * (x.ndim - 1)))
-    is_away = (np.arange(length) - start) % length < round(amount * length)
+    is_away = (np.arange(length) - start) % length < max(1, round(amount * length))
     return np.where(is_away, x.mean(), x)
 
 
 def shift(x: Array, amount: float, rng: np.random.Generator) -> Array:
-    """Each item moved along the last axis by `amount` of its length, either way; what leaves it comes in on the other side."""
-    places = round(amount * x.shape[-1])
+    """Each item moved along the last axis by `amount` of its length (at least one step), either way; what leaves it comes in on
+    the other side.
+    """
+    places = max(1, round(amount * x.shape[-1]))
     later, earlier = np.roll(x, places, -1), np.roll(x, -places, -1)
     return np.where(rng.random((len(x), *[1] * (x.ndim - 1))) < 0.5, later, earlier)
 
@@ -55,6 +57,8 @@ CORRUPTIONS: dict[str, tuple[Corruption, Sequence[float]]] = {  # amount at seve
     "dropout": (dropout, (0.05, 0.1, 0.15, 0.25, 0.4)),
     "shift": (shift, (0.025, 0.05, 0.075, 0.1, 0.15)),
 }
+ATTACK = "fgsm"  # made with a network, see `experiment.robustness`
+CHOICES = {**{name: f"edgebook.tasks.corruptions:{name}" for name in CORRUPTIONS}, ATTACK: "edgebook.experiment.robustness:fgsm"}
 ALONG_AN_AXIS = ("blur", "dropout", "shift")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from edgebook.errors import BadInput
 from edgebook.registry import pick
+from edgebook.tasks import SHIFTS
 from edgebook.tasks.task import Task
 
 
@@ -43,6 +43,3 @@ def rotation(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     turn = torch.tensor([[math.cos(angle), -math.sin(angle), 0.0], [math.sin(angle), math.cos(angle), 0.0]])
     grid = F.affine_grid(turn.expand(len(x), 2, 3), list(x.shape), align_corners=False)
     return F.grid_sample(x - background, grid, align_corners=False) + background
-
-
-SHIFTS: dict[str, Callable[[Tensor, float, torch.Generator], Tensor]] = {"noise": noise, "rotation": rotation, "sensor": sensor}

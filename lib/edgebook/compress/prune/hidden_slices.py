@@ -64,7 +64,7 @@ def links(model: nn.Module) -> list[Link]:
 def _fits(rnn: nn.RNNBase, layer: nn.Module) -> bool:
     """Whether a layer can read what a recurrent module gives: all steps or one of them, without anything beside."""
     width = directions(rnn) * rnn.hidden_size
-    return layer.in_features % width == 0 if isinstance(layer, nn.Linear) else layer.input_size == width
+    return layer.in_features % width == 0 if isinstance(layer, nn.Linear) else bool(layer.input_size == width)
 
 
 def unit_slices(chain: list[Link]) -> Iterator[tuple[Place, Slices, Slices]]:

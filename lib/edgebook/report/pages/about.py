@@ -7,6 +7,7 @@ from typing import Any
 
 from edgebook.rows import Row
 
+MOMENTARY = {"load": ("load",), "temperature (°C)": ("temperature_c", "temperature_c_after")}  # what is another each time
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -17,13 +18,19 @@ def period(rows: list[Row]) -> str:
 
 
 def machines(rows: list[Row]) -> list[str]:
-    """Each different machine in one line, with the range of its load while it measured."""
-    loads: dict[str, list[float]] = {}
+    """Each different machine in one line, with the ranges of its load and its temperature while it measured."""
+    figures: dict[str, dict[str, list[float]]] = {}
     for row in rows:
         if machine := dict(row["machine"] or {}):
-            load = machine.pop("load", None)
-            loads.setdefault(one_line(machine), []).extend([load] if isinstance(load, int | float) else [])
-    return [f"{line}, load {min(values)} to {max(values)}" if values else line for line, values in loads.items()]
+            moments = {name: [machine.pop(key, None) for key in keys] for name, keys in MOMENTARY.items()}
+            ranges = figures.setdefault(one_line(machine), {name: [] for name in MOMENTARY})
+            for name, values in moments.items():
+                ranges[name] += [value for value in values if isinstance(value, int | float)]
+    return [", ".join([line, *_ranges(ranges)]) for line, ranges in figures.items()]
+
+
+def _ranges(figures: dict[str, list[float]]) -> list[str]:
+    return [f"{name} {min(values)} to {max(values)}" for name, values in figures.items() if values]
 
 
 def versions(rows: list[Row]) -> list[str]:

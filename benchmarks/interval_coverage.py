@@ -1,6 +1,6 @@
 """How often the intervals of edgebook.metrics hold the truth, and how often its verdicts are wrong; a few minutes.
 
-    python benchmarks/coverage.py > coverage.md
+    python benchmarks/interval_coverage.py > coverage.md
 
 Counts are enumerated, not drawn, where the distribution is known (Wilson, paired difference): those figures are exact. For
 the other metrics see `simulated_metrics`.
