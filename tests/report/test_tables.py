@@ -140,3 +140,9 @@ def test_diagnostics_show_what_is_known():
     inside = diagnostics.inside([row]).iloc[0].to_dict()
     assert (inside["nodes"], inside["nodes in int8, %"], inside["slowest layer"]) == ("12", "25.0", "Conv 3.00 µs")
     assert "time in int8, %" not in inside
+
+
+def test_a_table_of_no_rows_has_its_columns():
+    frame = few([], ["score", "extra.train_s"])
+    assert len(frame) == 0
+    assert len(frame.columns) == 2

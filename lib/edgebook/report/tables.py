@@ -41,7 +41,7 @@ def table(rows: list[Row], columns: str | list[str] = "short") -> pd.DataFrame:
     if columns == "all":
         return pd.DataFrame([flatten(row) for row in rows])
     if not isinstance(columns, str):
-        return pd.DataFrame([{key: value(row, key) for key in columns} for row in rows])
+        return pd.DataFrame([{key: value(row, key) for key in columns} for row in rows], columns=columns)
     if columns != "short":
         raise BadInput(f"columns {columns!r} is unknown; allowed: short, all, or a list of column names")
     rows = merge(rows)
