@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import nbformat
@@ -36,7 +37,8 @@ def run_empty(path: Path, home: Path, *, jobs: int | None = None, scheduler: str
     """Execute such a preset; how many executions failed."""
     os.environ |= {"EDGEBOOK_STORE": str(home / "store"), "EDGEBOOK_REPORTS": str(home / "reports")}
     calls = Calls(f"{__name__}:no_check", f"{__name__}:write_page", data=f"{__name__}:no_data")
-    run_preset(path, "empty", Options(jobs=jobs, scheduler=scheduler), calls)
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        run_preset(path, "empty", Options(jobs=jobs, scheduler=scheduler), calls)
     records = [json.loads(file.read_text()) for file in (home / "reports" / "empty" / "state").iterdir()]
     return sum(record["status"] != "ok" for record in records)
 

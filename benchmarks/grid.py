@@ -146,7 +146,7 @@ def papermill_loop(home: Path, folder: Path, names: list[str]) -> float:
     for name in names:
         given = ["-f", str(folder / "params" / f"{name}.yaml"), "-k", "python3"]
         command = [sys.executable, "-m", "papermill", f"{name.split('--')[0]}.ipynb", str(home / "out.ipynb"), *given]
-        subprocess.run(command, env=environment, cwd=paths.NOTEBOOKS, check=True, capture_output=True)
+        subprocess.run(command, env=environment, cwd=paths.CHECKOUT / "notebooks", check=True, capture_output=True)
     return time.perf_counter() - started
 
 

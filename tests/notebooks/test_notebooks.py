@@ -222,7 +222,9 @@ def test_pick_names_a_file_that_is_there(smoke):
     done = edgebook(folder.parent, "pick", "smoke", "--max-loss", "1")
     assert done.returncode == 0
     assert done.stdout.startswith("mnist1d · conv1d, on host, 1 thread, 1 item per call: Ship ")
-    assert (folder / done.stdout.strip().splitlines()[-1].strip().removeprefix(str(folder) + "/")).is_file()
+    file, bundle = (line.strip() for line in done.stdout.strip().splitlines()[-2:])
+    assert (folder / file.removeprefix(str(folder) + "/")).is_file()
+    assert bundle.startswith("edgebook bundle smoke ")
 
 
 def test_a_notebook_that_dies_is_a_failed_row(smoke, tmp_path):

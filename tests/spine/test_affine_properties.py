@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -46,6 +46,7 @@ def test_a_second_round_trip_changes_nothing(w, bits, axis):
 
 @given(TENSORS, BITS, st.booleans(), AXES)
 def test_twice_the_tensor_rounds_to_twice_the_values(w, bits, symmetric, axis):
+    assume(not ((w != 0) & (w.abs() < 1e-30)).any())  # a scale below SMALLEST_SCALE becomes 1
     rounded = affine.round_trip(w, bits=bits, symmetric=symmetric, axis=axis)
     assert torch.equal(affine.round_trip(2 * w, bits=bits, symmetric=symmetric, axis=axis), 2 * rounded)
 

@@ -11,10 +11,10 @@ from edgebook.errors import BadInput
 
 def params(notebook: Annotated[str | None, typer.Argument(help="a notebook's stem; all when left out")] = None) -> None:
     """The parameters of a notebook with type, default and meaning."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    from edgebook.cli.console import show
     from edgebook.parameter_reference import reference
     from edgebook.parameters import notebook_defaults
 
@@ -24,7 +24,7 @@ def params(notebook: Annotated[str | None, typer.Argument(help="a notebook's ste
         unit = f" [{line['unit']}]" if line["unit"] else ""
         cells = (line["name"], str(defaults.get(line["name"], "")), line["type"], line["meaning"] + unit)
         table.add_row(*map(escape, cells))
-    Console().print(table)
+    show(table)
 
 
 def doctor(

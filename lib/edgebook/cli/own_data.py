@@ -40,16 +40,17 @@ def data(
 
 
 def _print_classes(lines: list[dict[str, Any]]) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
+
+    from edgebook.cli.console import show
 
     has_labels = any(line["label"] != line["name"] for line in lines)
     columns = [name for name in lines[0] if name != "label" or has_labels]
     table = Table(*columns, show_edge=False)
     for line in lines:
         table.add_row(*(escape(str(line[name])) for name in columns))
-    Console().print(table)
+    show(table)
 
 
 def load(task: str, set_: list[str] | None) -> Task:

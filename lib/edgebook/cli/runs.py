@@ -56,10 +56,10 @@ def report(name: RunName = "quick") -> None:
 
 def status(name: Annotated[str | None, typer.Argument(help="name of a run; all when left out")] = None) -> None:
     """Show how far a run is: each execution with its state, time and reason."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    from edgebook.cli.console import show
     from edgebook.paths import reports_dir
     from edgebook.runner.progress import duration
     from edgebook.runner.status import run_status
@@ -75,7 +75,7 @@ def status(name: Annotated[str | None, typer.Argument(help="name of a run; all w
                 table.add_row(
                     *map(escape, (each.name, each.state, time_text, ": ".join(filter(None, (each.reason, each.error)))))
                 )
-            Console().print(table)
+            show(table)
         print(f"{state.name}: {state.summary}")
 
 

@@ -38,10 +38,10 @@ def measure(
 
 def _print(rows: list[dict]) -> None:
     """The table of the files that were measured, then what is to be said of each file, and where it fits."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    from edgebook.cli.console import show
     from edgebook.devices import load_devices
     from edgebook.report.columns import feeding
     from edgebook.report.tables import table
@@ -52,7 +52,7 @@ def _print(rows: list[dict]) -> None:
     for line in frame[frame.runtime != ""].itertuples(index=False):
         shown.add_row(*map(escape, line))
     if shown.row_count:
-        Console().print(shown)
+        show(shown)
     for row in rows:
         fits = [f"boards: {boards(row, devices)}"] if row["status"] == "ok" else []
         for note in [*feeding(row), *row["extra"].get("flags", []), *([row["error"]] if row["error"] else []), *fits]:
@@ -88,10 +88,10 @@ def profile(
 
 def _print_costs(rows: list[dict], boards: dict) -> None:
     """One line per file with the boards that it fits, then why there is no file."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    from edgebook.cli.console import show
     from edgebook.devices import fit
 
     table = Table("runtime", "numbers", "flash, kB", "RAM, kB", "latency, ms", "board", show_edge=False)
@@ -102,7 +102,7 @@ def _print_costs(rows: list[dict], boards: dict) -> None:
         memory = row["arena_bytes"]  # that of a process is not the network's alone
         cells = (row["runtime"], row["precision"], _kilobytes(row["size_bytes"]), _kilobytes(memory))
         table.add_row(*map(escape, (*cells, f"{latency:.4g}" if latency else "-", fits or "-")))
-    Console().print(table)
+    show(table)
     for row in (row for row in rows if row["status"] != "ok"):
         layers = row["extra"].get("layers")
         print(f"{row['runtime']} {row['precision']}: {row['error']}{'; in ' + ', '.join(layers) if layers else ''}")

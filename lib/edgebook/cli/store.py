@@ -22,9 +22,9 @@ def clean(
 
     Everything in it can be made again: trained networks by training, exported files by exporting.
     """
-    from rich.console import Console
     from rich.table import Table
 
+    from edgebook.cli.console import show
     from edgebook.paths import store_dir
 
     for name, limit in (("--older-than", older_than), ("--max-size-gb", max_size_gb)):
@@ -39,7 +39,7 @@ def clean(
         youngest, oldest = ((now - entry.used) / 86400 for entry in (these[-1], these[0]))
         sizes = [_megabytes(these), _megabytes([entry for entry in going if entry.kind == kind])]
         table.add_row(kind, str(len(these)), sizes[0], f"{youngest:.0f} to {oldest:.0f}", sizes[1])
-    Console().print(table)
+    show(table)
     if not dry_run:
         for entry in going:
             cleaning.remove(entry)

@@ -13,9 +13,25 @@ from filelock import FileLock, Timeout
 from optuna.trial import TrialState
 
 from edgebook.errors import BadInput
+from edgebook.experiment.notebook import Notebook
+from edgebook.naming import short_id
 
 FILE = "study.db"
 SQLITE_WAIT_S = 60.0
+OF_TASK = ("task", "model", "model_shape", "baseline_recipe", "device", "train_threads", "search_space")
+DECIDING = {  # notebook -> parameters that decide what a trial's figures are, beside those of its task
+    "50_search": ("search_cost", "search_limit", "table_nets", "proxy_recipe", "proxy_items", "runtimes", "threads"),
+    "55_autotune": (
+        *("board", "flash_bytes", "ram_bytes", "latency_budget_ms", "max_loss"),
+        *("distill_recipe", "qat_recipe", "seed"),
+    ),
+}
+
+
+def study_folder(nb: Notebook) -> Path:
+    """The folder of a notebook's studies, in its run: other parameters that decide the figures begin other studies."""
+    values = {name: nb[name] for name in (*OF_TASK, *DECIDING[nb.stem])}
+    return nb.run_dir / nb.stem.partition("_")[2] / f"{nb.execution}-{short_id(values)[:6]}"
 
 
 def open_study(folder: Path, name: str, directions: list[str], signature: dict[str, str]) -> optuna.Study:
