@@ -105,6 +105,7 @@ class _Walk:
     constants: set[str] = field(default_factory=set)
     libraries: set[str] = field(default_factory=set)
     reached: set[str] = field(default_factory=set)
+    whole: set[str] = field(default_factory=set)  # modules of which everything was reached
     content: dict[str, Any] = field(default_factory=dict)
     sources: dict[str, Source | None] = field(default_factory=dict)
     files: dict[str, Path | None] = field(default_factory=dict)
@@ -173,10 +174,13 @@ class _Walk:
 
     def _follow_module(self, module: str, source: Source) -> None:
         """Everything in a module, and in the modules beside the __init__ of a package."""
+        if module in self.whole:
+            return
+        self.whole.add(module)
         self._follow_definitions(module, source)
         file = self._locate(module)
         for beside in sorted(file.parent.glob("*.py")) if file and file.name == "__init__.py" else ():
-            if beside != file and f"{module}.{beside.stem}:" not in self.reached:
+            if beside != file:
                 self.follow(f"{module}.{beside.stem}", "")
 
     def _reach(self, module: str, name: str, source: Source) -> None:

@@ -1,6 +1,9 @@
 """An execution's key: everything that decides its rows is in it, and what does not is not."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -164,3 +167,18 @@ def test_the_schema_of_rows_is_in_the_key(key, monkeypatch):
     before = key()
     monkeypatch.setattr("edgebook.rows.SCHEMA", 99)
     assert key() != before
+
+
+def test_keys_do_not_depend_on_the_order_of_sets():
+    code = (
+        "from edgebook.runner.preset import read_preset; from edgebook.runner.plan import plan; from edgebook.runner.key import"
+        " source_of; from edgebook.paths import NOTEBOOKS; preset = read_preset(NOTEBOOKS.parent / 'params/smoke.yaml', []);"
+        " print([source_of(execution).digest for execution in plan(preset, 'smoke')])"
+    )
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        )
+        for seed in ("1", "3", "4")
+    ]
+    assert len({done.stdout for done in runs}) == 1

@@ -50,7 +50,7 @@ def test_one_failure_is_one_row_and_the_others_go_on(small_run, preset, points):
     path = preset(points=[points("fail"), points("fine")])
     code, lines, _ = small_run(path)
     assert code == 1
-    assert [line.split(": ", 1)[1].split(" (")[0] for line in lines] == [
+    assert sorted(line.split(": ", 1)[1].split(" (")[0] for line in lines) == [
         "FAILED: ValueError: it went wrong, because of: this and that",
         "ok",
         "ok",

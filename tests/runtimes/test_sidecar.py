@@ -15,8 +15,7 @@ def test_integer_inputs_need_a_sidecar_and_follow_it(tmp_path):
     nodes = [helper.make_node("Cast", ["x"], ["c"], to=TensorProto.FLOAT), helper.make_node("MatMul", ["c", "w"], ["y"])]
     weights = [("w", np.eye(2, dtype=np.float32))]
     path = onnx_files.save(tmp_path / "u8.onnx", nodes, (1, 2), TensorProto.UINT8, weights, (1, 2))
-    with pytest.raises(BadInput, match=r"u8.json beside it must give input.scale"):
-        load(path)
+    assert "u8.json" in (load(path).not_scored or "")
     (tmp_path / "u8.json").write_text('{"input": {"scale": 0.5, "zero_point": 100}, "preprocess": {"scale": 2.0}}')
     x = np.array([[1.3, -60.0]], np.float32)
     assert load(path).predict(x).tolist() == [[103.0, 0.0]]
