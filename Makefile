@@ -1,7 +1,7 @@
 # make report [PRESET=quick|standard|smoke|full]   make test   make lab   make lint   make mutate   make docs   make lock
 PRESET ?= quick
 PYTHON ?= python3.11
-PYTEST ?=
+PYTEST ?= -n 2 --dist loadfile
 BIN := .venv/bin
 
 .PHONY: report test lab lint mutate docs lock
