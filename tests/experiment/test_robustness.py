@@ -36,15 +36,12 @@ def scored(delta, around=0.01):
 
 def test_a_cost_is_named_only_where_it_is_beyond_that_on_clean_items():
     shared = {"status": "ok", "metric": "accuracy", "runtime": "onnx", "precision": "fp32"}
-    base = shared | {"label": "baseline", "extra": {"robustness": {"clean": {"score": 0.9}}}}
-    harmed = {"clean": scored(-0.02), "noise 1": scored(-0.03), "noise 2": scored(-0.06), "blur 1": scored(-0.02)}
-    unharmed = {"clean": scored(-0.02), "noise 1": scored(-0.01), "noise 2": scored(-0.03), "blur 1": scored(0.0)}
-    base["extra"]["robustness"] |= {name: {"score": 0.8} for name in harmed}
-    rows = [
-        base,
-        *(shared | {"label": name, "extra": {"robustness": scores}} for name, scores in (("a", harmed), ("b", unharmed))),
-    ]
-    first, second = notes(rows)
+    base = shared | {"label": "baseline", "extra": {"robustness": {"clean": {"score": 0.9}, "corrupted": {}}}}
+    harmed = {"noise": [scored(-0.03), scored(-0.06)], "blur": [scored(-0.02)]}
+    unharmed = {"noise": [scored(-0.01), scored(-0.03)], "blur": [scored(0.0)]}
+    robustness = {name: {"clean": scored(-0.02), "corrupted": each} for name, each in (("a", harmed), ("b", unharmed))}
+    versions = [shared | {"label": name, "extra": {"robustness": each}} for name, each in robustness.items()]
+    first, second = notes([base, *versions])
     assert "more than on clean items under noise from severity 2." in first
     assert "blur" not in first
     assert "no more than on clean items" in second

@@ -61,10 +61,14 @@ def corrupted_splits(task: Task, model: nn.Module, names: list[str], *, n_items:
     for name in names:
         for severity in SEVERITIES:
             if name == ATTACK:
-                splits[f"{name} {severity}"] = fgsm(model, task, x, y, EPSILONS[severity - 1])
+                splits[_split(name, severity)] = fgsm(model, task, x, y, EPSILONS[severity - 1])
             else:
-                splits[f"{name} {severity}"] = corrupt(x.numpy(), name, severity, seed=seed)
+                splits[_split(name, severity)] = corrupt(x.numpy(), name, severity, seed=seed)
     return splits
+
+
+def _split(name: str, severity: int) -> str:
+    return f"{name} {severity}"
 
 
 def fgsm(model: nn.Module, task: Task, x: torch.Tensor, y: torch.Tensor, epsilon: float) -> np.ndarray:
@@ -79,9 +83,9 @@ def fgsm(model: nn.Module, task: Task, x: torch.Tensor, y: torch.Tensor, epsilon
 
 
 def robustness(nb: Notebook, rows: list[Row], splits: dict[str, np.ndarray]) -> list[Row]:
-    """The rows of the same files, for reference, with `extra.robustness`: for each corruption and severity the score with its
-    interval, the paired difference from the first row's file with its interval and verdict, and the metric's details. Written
-    and returned; a file that fails is a row with its reason.
+    """The rows of the same files, for reference, with `extra.robustness`: under "clean", and under "corrupted" for each
+    corruption in a list by severity, the score with its interval, the paired difference from the first row's file with its
+    interval and verdict, and the metric's details. Written and returned; a file that fails is a row with its reason.
     """
     artifacts = [Artifact(nb.run_dir / row["artifact"], row["runtime"], row["precision"]) for row in rows]
     results = measure_files(artifacts, splits, seconds=0, threads=nb["threads"], who=nb.execution)
@@ -95,11 +99,17 @@ def robustness(nb: Notebook, rows: list[Row], splits: dict[str, np.ndarray]) -> 
             "role": "reference",
             "samples": None,
         }
-        scores = {} if result.error else {name: _scores(result, results[0], nb.task, name, x) for name, x in splits.items()}
-        shown = {"status": "failed", "error": result.error} if result.error else {"extra": {"robustness": scores}}
+        failure = {"status": "failed", "error": result.error}
+        shown = failure if result.error else {"extra": {"robustness": _by_corruption(nb, result, results[0], splits)}}
         built.append(row_files.build(row, identity, shown))
     row_files.write_rows(nb.run_dir / "rows" / f"{nb.execution}.jsonl", built)
     return built
+
+
+def _by_corruption(nb: Notebook, result: Measured, base: Measured, splits: dict[str, np.ndarray]) -> Row:
+    scores = {name: _scores(result, base, nb.task, name, x) for name, x in splits.items()}
+    corrupted = {name: [scores[_split(name, severity)] for severity in SEVERITIES] for name in nb["corruptions"]}
+    return {CLEAN: scores[CLEAN], "corrupted": corrupted}
 
 
 def _scores(result: Measured, base: Measured, task: Task, name: str, x: np.ndarray) -> Row:

@@ -2,51 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from edgebook.errors import BadInput
 from edgebook.report import format as fmt
 from edgebook.report import theme
 from edgebook.report.aggregate import ok
 from edgebook.rows import Row
 
+Values = dict[str, Any]  # of one file on one corruption: score, delta, their intervals, details
 CLEAN = "clean"
-Scores = dict[str, dict[str, Any]]
 
 
 def table(rows: list[Row], *, severity: int = 3) -> pd.DataFrame:
     """One line per file: its clean score, then the score under each corruption at a severity, with the paired difference from
     the first file and its interval. Text.
     """
-    lines = []
-    for row in ok(rows):
-        scores, name = _scores(row), row["metric"]
-        cells = {split: scores[split] for split in (CLEAN, *(f"{each} {severity}" for each in corruptions(rows)))}
-        lines.append({"version": fmt.name(row), **{split: _cell(values, name) for split, values in cells.items()}})
-    return pd.DataFrame(lines).set_index("version").rename_axis(None)
+    return _table(rows, severity, lambda values, row: _score(values, row["metric"]))
 
 
 def details(rows: list[Row], key: str = "calibration_error", *, severity: int = 3) -> pd.DataFrame:
     """The same for one of the metric's details, in percent or points; empty where the metric has no such detail."""
-    lines = []
-    for row in ok(rows):
-        cells = {split: _scores(row)[split].get(key) for split in (CLEAN, *(f"{each} {severity}" for each in corruptions(rows)))}
-        if any(cell is not None for cell in cells.values()):
-            lines.append({"version": fmt.name(row), **{split: fmt.share(cell) for split, cell in cells.items()}})
-    return pd.DataFrame(lines).set_index("version").rename_axis(None) if lines else pd.DataFrame()
+    having = [row for row in ok(rows) if key in _clean(row)]
+    return _table(having, severity, lambda values, row: fmt.share(values.get(key)))
 
 
 def curves(rows: list[Row], *, title: str = "Score by severity") -> Figure:
-    """One panel per corruption: the score of each file against the severity, 0 is clean."""
-    names, shown = corruptions(rows), fmt.metric(rows[0]["metric"])
+    """One panel per corruption: the score of each file against the severity, 0 is clean. Raises BadInput without scores."""
+    if not ok(rows):
+        raise BadInput("no file could be scored: nothing to draw")
+    names, shown = list(_corrupted(ok(rows)[0])), fmt.metric(rows[0]["metric"])
     points = [
-        {"corruption": each, "severity": severity, "score": values["score"] * shown.scale, "version": fmt.name(row)}
+        {"corruption": name, "severity": severity, "score": values["score"] * shown.scale, "version": _name(row)}
         for row in ok(rows)
-        for each in names
-        for severity, values in _by_severity(_scores(row), each).items()
+        for name, by_severity in _corrupted(row).items()
+        for severity, values in enumerate([_clean(row), *by_severity])
     ]
     frame = pd.DataFrame(points)
     figure, panels = theme.new_figure(title, wide=2.1 * len(names) + 0.8, high=3.2, panels=len(names))
@@ -66,44 +61,46 @@ def notes(rows: list[Row]) -> list[str]:
     """One sentence per compressed file: under which corruptions it loses more against the first file than on clean items.
 
     A corruption counts when the interval of its paired difference lies below that of the clean difference, at any severity.
+    Empty where the first file could not be scored.
     """
-    base, *others = ok(rows)
-    sentences = []
-    for row in others:
-        scores, places = _scores(row), []
-        for name in corruptions(rows):
-            worse = [s for s, values in _by_severity(scores, name).items() if s and _costs(values, scores[CLEAN])]
-            places += [f"{name} from severity {min(worse)}"] if worse else []
-        where = ", ".join(places)
-        cost = (
-            f"loses more than on clean items under {where}"
-            if where
-            else "loses no more than on clean items, as far as can be told"
-        )
-        sentences.append(f"{fmt.name(row)}: against {fmt.name(base)} it {cost}.")
-    return sentences
+    compared = [row for row in ok(rows) if "delta" in _clean(row)]
+    return [f"{_name(row)}: against {_name(rows[0])} it {_cost(row)}." for row in compared]
 
 
-def corruptions(rows: list[Row]) -> list[str]:
-    """The names of the corruptions, in order."""
-    splits = [split for row in ok(rows)[:1] for split in _scores(row) if split != CLEAN]
-    return list(dict.fromkeys(split.rpartition(" ")[0] for split in splits))
+def _cost(row: Row) -> str:
+    low, places = _clean(row)["delta_lo"], []
+    for name, by_severity in _corrupted(row).items():
+        worse = [severity for severity, values in enumerate(by_severity, 1) if values["delta_hi"] < low]
+        places += [f"{name} from severity {worse[0]}"] if worse else []
+    if not places:
+        return "loses no more than on clean items, as far as can be told"
+    return f"loses more than on clean items under {', '.join(places)}"
 
 
-def _scores(row: Row) -> Scores:
-    return row["extra"]["robustness"]
+def _table(rows: list[Row], severity: int, cell: Callable[[Values, Row], str]) -> pd.DataFrame:
+    """One line per file, a column for clean items and for each corruption."""
+    lines = []
+    for row in ok(rows):
+        at = {f"{name} {severity}": by_severity[severity - 1] for name, by_severity in _corrupted(row).items()}
+        lines.append({split: cell(values, row) for split, values in ({CLEAN: _clean(row)} | at).items()})
+    return pd.DataFrame(lines, index=[_name(row) for row in ok(rows)])
 
 
-def _by_severity(scores: Scores, name: str) -> dict[int, dict[str, Any]]:
-    here = {int(split.rpartition(" ")[2]): values for split, values in scores.items() if split.rpartition(" ")[0] == name}
-    return {0: scores[CLEAN], **here}
+def _name(row: Row) -> str:
+    """The version with its number format: the quantized files of a network may have its label."""
+    return f"{fmt.name(row)} ({row['precision']})"
 
 
-def _costs(values: dict[str, Any], clean: dict[str, Any]) -> bool:
-    return values["delta_hi"] < clean["delta_lo"]
+def _clean(row: Row) -> Values:
+    return row["extra"]["robustness"][CLEAN]
 
 
-def _cell(values: dict[str, Any], metric: str) -> str:
+def _corrupted(row: Row) -> dict[str, list[Values]]:
+    """Corruption -> values at severity 1, 2, ..."""
+    return row["extra"]["robustness"]["corrupted"]
+
+
+def _score(values: Values, metric: str) -> str:
     if "delta" not in values:
         return fmt.score(values["score"], metric)
     ends = fmt.interval(values["delta_lo"], values["delta_hi"], lambda end: fmt.difference(end, metric))

@@ -41,7 +41,7 @@ def index(run_dir: Path) -> Path:
 
 def content(document: Document) -> dict[str, Any]:
     """What the template shows."""
-    rows = document.rows
+    rows, ran = document.rows, executions(document)
     return {
         "run": document.run,
         "style": Markup(STYLE),
@@ -52,8 +52,8 @@ def content(document: Document) -> dict[str, Any]:
             if row["status"] == "failed"
         ],
         "sections": [_section(case, f"s{number}") for number, case in enumerate(document.cases)],
-        "executions": executions(document),
-        "primer": next((line["page"] for line in executions(document) if line["name"] == PRIMER), ""),
+        "executions": ran,
+        "primer": next((line["page"] for line in ran if line["name"] == PRIMER), ""),
         "margins": margins(rows),
         "machines": machines(rows),
         "versions": versions(rows),
