@@ -88,7 +88,7 @@ def train(
     Raises FloatingPointError when the loss is not finite.
     """
     seed_all(recipe.seed)
-    model = copy.deepcopy(model)
+    given, model = model, copy.deepcopy(model)
     frozen = freeze(model, recipe.frozen)
     x, y = _placed(model, task, pick_device(recipe.device))
     optimizer, n_steps = make_optimizer(model, recipe), recipe.steps_per_epoch(len(x))
@@ -107,7 +107,7 @@ def train(
             raise FloatingPointError(f"the loss became {mean_loss} in epoch {epoch + 1}; a smaller lr than {recipe.lr} may help")
         history.append({"epoch": epoch + 1, "loss": mean_loss, "val_score": score, "seconds": seconds})
         best.update(score, model, is_last=epoch + 1 == recipe.epochs)
-    model = thaw(best.restored(model).to("cpu").eval())
+    model = thaw(best.restored(model).to("cpu").eval(), given)
     model.history = history
     return model
 
