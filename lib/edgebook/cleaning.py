@@ -13,9 +13,12 @@ IN_USE_S = 3600.0  # what was used since may be in use
 REMOVED = ".removed-"  # what is on its way out
 
 
+KINDS = {"trained networks": "*.pt", "exported files": "files/*", "features of recordings": "features/*.npz"}  # -> where
+
+
 @dataclass(frozen=True)
 class Entry:
-    """A trained network or a folder of exported files. used: seconds since the epoch."""
+    """One of KINDS. used: seconds since the epoch."""
 
     path: Path
     kind: str
@@ -26,7 +29,7 @@ class Entry:
 def entries() -> list[Entry]:
     """Everything in the store, what was used the longest ago first."""
     store, found = store_dir(), []
-    for kind, pattern in (("trained networks", "*.pt"), ("exported files", "files/*")):
+    for kind, pattern in KINDS.items():
         for path in store.glob(pattern):
             with suppress(OSError):  # it went in the meantime
                 found.append(Entry(path, kind, _size(path), path.stat().st_mtime))

@@ -10,7 +10,6 @@ from edgebook.registry import pick
 if TYPE_CHECKING:
     from edgebook.tasks.task import Task
 
-SHIFTS = {name: f"edgebook.tasks.shifts:{name}" for name in ("noise", "rotation", "sensor")}
 TASKS = {
     "diabetes": "edgebook.tasks.diabetes:diabetes",
     "digits": "edgebook.tasks.digits:digits",

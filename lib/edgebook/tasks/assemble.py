@@ -14,7 +14,7 @@ from edgebook.tasks.description import Description, said
 from edgebook.tasks.items import Items, without_broken
 from edgebook.tasks.kinds import KINDS
 from edgebook.tasks.labels import TARGETS, Targets, kind_of
-from edgebook.tasks.splits import MOST_VALIDATION, carve, check_groups
+from edgebook.tasks.splits import MOST_VALIDATION, SPLIT_NAMES, carve, check_groups
 from edgebook.tasks.task import SPLITS, Task
 
 
@@ -64,9 +64,12 @@ def _splits(items: Items, targets: Targets, description: Description, where: str
     """train, val or test for each item, texts (n,): as given, the rest carved, each group in one of them."""
     y, groups = torch.from_numpy(targets.y), items.groups
     if items.splits is not None:
-        splits = items.splits.astype("<U6")
+        splits = np.array([SPLIT_NAMES.get(str(split).lower(), str(split)) for split in items.splits.tolist()])
         if missing := sorted({"train", "test"} - set(splits.tolist())):
             raise BadInput(f"{where}: no item is in {' and '.join(missing)}; allowed: train, test and, optionally, val")
+        if unknown := sorted(set(splits.tolist()) - set(SPLITS)):
+            raise BadInput(f"{where}: split {unknown[0]!r} is unknown; allowed: {', '.join(SPLIT_NAMES)}")
+        splits = splits.astype("<U6")  # "unused" may follow
         if groups is not None:
             check_groups(splits, groups, where)
     else:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from edgebook import files
-from edgebook.errors import BadInput
+from edgebook.errors import BadInput, line_of
 from edgebook.libraries import versions_of
 from edgebook.paths import store_dir
 from edgebook.source_key import closure
@@ -138,6 +138,7 @@ def _stored(opened: Opened, listing: Listing, broken: dict[int, str], made: dict
     parts = {
         "files": [data_digest(listing.folder), listing.names],
         "recipe": made,
+        "left_out": sorted(broken),
         "code": closure(_compute).digest,
         "libraries": versions_of(["librosa", "numpy", "scipy", "soundfile", "soxr"]),
     }
@@ -146,8 +147,9 @@ def _stored(opened: Opened, listing: Listing, broken: dict[int, str], made: dict
     if file.is_file():
         try:
             with np.load(file, allow_pickle=False) as stored:  # every array has a checksum
-                unread = json.loads(str(stored["unread"]))
-                return stored["x"], {int(number): reason for number, reason in unread.items()}
+                x, unread = stored["x"], json.loads(str(stored["unread"]))
+            files.touch(file)
+            return x, {int(number): reason for number, reason in unread.items()}
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             print(f"edgebook: {file} is damaged: made again", file=sys.stderr)
     x, unread = _compute(opened, len(listing.names), set(broken), made, str(listing.folder))
@@ -189,4 +191,4 @@ def _signal(file: Path | io.BytesIO, made: dict[str, Any]) -> np.ndarray:
 
 def _reason(error: Exception) -> str:
     """libsndfile's reason without the path of the file."""
-    return str(error).splitlines()[0].rpartition(": ")[2][:100]
+    return (line_of(str(error)) or type(error).__name__).rpartition(": ")[2][:100]

@@ -12,10 +12,9 @@ import numpy as np
 
 from edgebook.errors import BadInput
 from edgebook.tasks.description import Description
+from edgebook.tasks.splits import SPLIT_NAMES
 from edgebook.tasks.table import plain, read_table
 
-SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val"}
-SPLIT_NAMES |= {"test": "test", "testing": "test"}
 LEFT_OUT = (".", "_")  # beginnings of names that are no class, such as _background_noise_
 COLUMNS = ("file", "label", "group", "split")
 
@@ -87,11 +86,8 @@ def _by_table(folder: Path, description: Description) -> Listing:
     columns = {name: plain(table, name, str(file)) for name in COLUMNS if name in table.column_names or name in COLUMNS[:2]}
     names = [str(name) for name in columns["file"].tolist()]
     broken = {n: "is no file" for n, name in enumerate(names) if not (folder / name).is_file()}
-    splits = columns.get("split")
-    if splits is not None:
-        splits = np.array([SPLIT_NAMES.get(str(split).lower(), str(split)) for split in splits.tolist()])
     groups = columns.get("group")
-    return Listing(folder, names, columns["label"], None if groups is None else groups.astype(str), splits, broken)
+    return Listing(folder, names, columns["label"], None if groups is None else groups.astype(str), columns.get("split"), broken)
 
 
 def with_groups(listing: Listing, pattern: str) -> Listing:

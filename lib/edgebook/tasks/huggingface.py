@@ -13,9 +13,10 @@ from edgebook.errors import BadInput, one_line
 from edgebook.tasks.audio import read_recordings
 from edgebook.tasks.description import Description
 from edgebook.tasks.extras import needed
-from edgebook.tasks.folder import SPLIT_NAMES, Listing
-from edgebook.tasks.images import raw_of, read_images
+from edgebook.tasks.folder import Listing
+from edgebook.tasks.images import items_of
 from edgebook.tasks.items import Items
+from edgebook.tasks.splits import SPLIT_NAMES
 from edgebook.tasks.table import from_table, label_columns, plain
 
 
@@ -35,6 +36,8 @@ def read(path: Path, description: Description) -> Items:
         splits = _splits(loaded, path)
         loaded = library.concatenate_datasets(list(loaded.values()))
     table, features = loaded.with_format("arrow")[:], loaded.features
+    if splits is None and description.split:
+        splits = plain(table, description.split, str(path)).astype(str)
     label = label_columns(table, description, str(path))[0]
     names = tuple(features[label].names) if isinstance(features.get(label), library.ClassLabel) else ()
     files = {name: feature for name, feature in features.items() if isinstance(feature, library.Image | library.Audio)}
@@ -70,18 +73,4 @@ def _recordings(cells: Any, listing: Listing, description: Description) -> Items
 
 def _images(cells: Any, listing: Listing, description: Description) -> Items:
     pillow = needed("PIL.Image", extra="data", what="images")
-    names = listing.names
-    x, broken, made = read_images(
-        lambda number: pillow.open(_content(cells[number])), len(names), description.image, str(listing.folder)
-    )
-    return Items(
-        x,
-        listing.labels,
-        lambda number: names[number],
-        raw_of(x),
-        listing.groups,
-        listing.splits,
-        broken=broken,
-        settings=made,
-        class_names=listing.class_names,
-    )
+    return items_of(lambda number: pillow.open(_content(cells[number])), listing, description)

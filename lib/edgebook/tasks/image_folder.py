@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edgebook.errors import BadInput
+from edgebook.errors import BadInput, line_of
 from edgebook.tasks.description import Description
 from edgebook.tasks.folder import Listing, listed, with_groups
-from edgebook.tasks.images import EXTENSIONS, open_image, raw_of, read_images
+from edgebook.tasks.images import EXTENSIONS, items_of, open_image, raw_of, read_images
 from edgebook.tasks.items import Items
 
 IMAGES, MASKS = "images", "masks"
@@ -18,19 +18,7 @@ IMAGES, MASKS = "images", "masks"
 def read(path: Path, description: Description) -> Items:
     """Images by class, x (n, channels, height, width) in 0..255."""
     listing = listed(path, EXTENSIONS, description)
-    names = listing.names
-    x, broken, made = read_images(lambda n: open_image(listing.path(n)), len(names), description.image, str(path))
-    return Items(
-        x,
-        listing.labels,
-        lambda number: names[number],
-        raw_of(x),
-        listing.groups,
-        listing.splits,
-        broken=broken | listing.broken,
-        settings=made,
-        notes=listing.notes,
-    )
+    return items_of(lambda number: open_image(listing.path(number)), listing, description)
 
 
 def read_with_masks(path: Path, description: Description) -> Items:
@@ -45,7 +33,7 @@ def read_with_masks(path: Path, description: Description) -> Items:
     names = list(images)
     if not names:
         raise BadInput(f"{path}: has no images; allowed: {', '.join(EXTENSIONS)}")
-    x, broken, made = read_images(lambda n: open_image(images[names[n]]), len(names), description.image, str(path))
+    x, broken, made = read_images(lambda n: open_image(images[names[n]]), len(names), description.image, str(path), broken={})
     labels = np.zeros((len(names), *x.shape[2:]), np.uint8)
     for number, name in enumerate(names):
         if number not in broken:
@@ -63,7 +51,7 @@ def _fill(labels: np.ndarray, path: Path, *, is_resized: bool) -> str | None:
         mask = open_image(path)
         mask.load()
     except (OSError, ValueError, SyntaxError) as error:
-        return f"has a mask that cannot be read: {(str(error) or type(error).__name__).splitlines()[0][:100]}"
+        return f"has a mask that cannot be read: {(line_of(str(error)) or type(error).__name__)[:100]}"
     if mask.mode not in ("1", "L", "P"):
         return f"has a mask of mode {mask.mode}, where one number for each pixel is needed (grey or palette)"
     if (mask.height, mask.width) != labels.shape:

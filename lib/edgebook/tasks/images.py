@@ -2,36 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgebook.tasks.description import ImageSettings
+from edgebook.errors import line_of
+from edgebook.tasks.description import Description, ImageSettings
 from edgebook.tasks.extras import needed
-from edgebook.tasks.items import check_memory
+from edgebook.tasks.folder import Listing
+from edgebook.tasks.items import Items, check_memory
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 MOST_PIXELS = 50_000_000
 MODES = {"grey": "L", "rgb": "RGB"}
 
 
+def items_of(opened: Callable[[int], Any], listing: Listing, description: Description) -> Items:
+    """The images of a listing, x (n, channels, height, width) in 0..255. opened: see `read_images`."""
+    names = listing.names
+    x, broken, made = read_images(opened, len(names), description.image, str(listing.folder), broken=listing.broken)
+    return Items(
+        x,
+        listing.labels,
+        lambda number: names[number],
+        raw_of(x),
+        listing.groups,
+        listing.splits,
+        broken=broken,
+        settings=made,
+        class_names=listing.class_names,
+        notes=listing.notes,
+    )
+
+
 def read_images(
-    opened: Callable[[int], Any], n: int, settings: ImageSettings, where: str
+    opened: Callable[[int], Any], n: int, settings: ImageSettings, where: str, *, broken: Mapping[int, str]
 ) -> tuple[np.ndarray, dict[int, str], dict[str, Any]]:
     """(x float32 (n, channels, height, width) in 0..255, number of an image -> what is wrong with it, how they were made).
 
     opened: number of an image -> a Pillow image that is not loaded yet, or an exception. Without a size all must have that of
-    the first good one; without a mode they are grey where that one is.
+    the first good one; without a mode they are grey where that one is. broken: what is known to be, and is not opened.
     """
-    broken: dict[int, str] = {}
+    broken = dict(broken)
     x, size, mode = None, settings.size, settings.mode
     for number in range(n):
+        if number in broken:
+            continue
         try:
             image = _whole(opened(number))
         except (OSError, ValueError, SyntaxError) as error:  # Pillow raises all of these
-            broken[number] = f"cannot be read: {(str(error) or type(error).__name__).splitlines()[0][:100]}"
+            broken[number] = f"cannot be read: {(line_of(str(error)) or type(error).__name__)[:100]}"
             continue
         if x is None:
             size, mode = size or [image.height, image.width], mode or ("grey" if image.mode in ("1", "L", "I;16") else "rgb")

@@ -65,9 +65,10 @@ def classes(items: Items, description: Description, where: str) -> Targets:
 def values(items: Items, description: Description, where: str) -> Targets:
     """Values, float32 (n, k)."""
     if items.labels.dtype.kind not in "iuf":
-        number, text = next((n, label) for n, label in enumerate(items.labels.ravel().tolist()) if not _is_number(label))
-        place = items.place(number // max(1, items.labels[0].size))
-        raise BadInput(f"{where}: {place} has the label {str(text)!r:.40}; allowed: numbers, as kind is regression")
+        texts = [(number, text) for number, text in enumerate(items.labels.ravel().tolist()) if not _is_number(text)]
+        for number, text in texts[:1]:
+            place = items.place(number // max(1, items.labels[0].size))
+            raise BadInput(f"{where}: {place} has the label {str(text)!r:.40}; allowed: numbers, as kind is regression")
     with np.errstate(over="ignore"):
         y = items.labels.reshape(len(items.labels), -1).astype(np.float32)
     if not np.isfinite(y).all():
@@ -149,9 +150,10 @@ def _is_place(label: object) -> bool:
 
 def _is_number(label: object) -> bool:
     try:
-        return isinstance(label, str) is False or float(label) is not None
-    except ValueError:
+        float(label)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
         return False
+    return True
 
 
 TARGETS: dict[str, Callable[[Items, Description, str], Targets]] = {

@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from edgebook.errors import BadInput
+from edgebook.errors import BadInput, line_of
 from edgebook.tasks.description import Description
 from edgebook.tasks.items import Items
+from edgebook.tasks.task import SPLITS
 
-PARTS = ("train", "val", "test")
-OF_ITEMS = ("x", "y", "groups")  # arrays with one entry for each item: whole, or one for each split
-ALLOWED = (*(f"{name}_{part}" for part in PARTS for name in ("x", "y")), "x", "y", "groups")
-ALLOWED += (*(f"groups_{part}" for part in PARTS), "kind", "class_names")
+ALLOWED = (*(f"{name}_{part}" for part in SPLITS for name in ("x", "y")), "x", "y", "groups")
+ALLOWED += (*(f"groups_{part}" for part in SPLITS), "kind", "class_names")
 COLOURS = (3, 4)  # channels of an image, by which channels last are told from channels first
 LEAST_SIDE = 8  # pixels of such an image
 RAW = (32, 255)  # between these is the largest value of images with levels of 8 bits; of digits and shares it is smaller
@@ -36,9 +35,13 @@ def read(path: Path, description: Description) -> Items:
     for labels 0, 1, ... kind: of the task. Images with channels last are transposed, and raw levels 0..255 are to be brought to
     one scale; both become notes. Raises BadInput, one line that names the file and the key.
     """
-    arrays = read_arrays(path)
+    return from_arrays(path, read_arrays(path), description)
+
+
+def from_arrays(path: Path, arrays: Arrays, description: Description) -> Items:
+    """The same of the arrays of a file that were read."""
     _check_keys(path, arrays)
-    parts = ["", *(f"_{part}" for part in PARTS)]
+    parts = ["", *(f"_{part}" for part in SPLITS)]
     parts = [part for part in parts if f"x{part}" in arrays]
     x, notes = as_images([values(path, f"x{part}", arrays) for part in parts])
     is_raw = has_levels(x)
@@ -108,7 +111,7 @@ def read_arrays(file: Path) -> Arrays:
             keys = list(archive.keys())
             arrays = {key: archive[key] for key in keys if key in ALLOWED}
     except UNREADABLE as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        reason = (line_of(str(error)) or type(error).__name__)[:200]
         raise BadInput(f"{file} cannot be read as .npz: {reason}; allowed: plain arrays, nothing pickled") from error
     unknown = [key for key in keys if key not in arrays]
     if unknown:  # a mistyped x_val would otherwise be passed over in silence

@@ -10,11 +10,12 @@ import torch
 from edgebook.errors import BadInput
 from edgebook.naming import is_path, task_label
 from edgebook.tasks import load_task
-from edgebook.tasks.description import Description
+from edgebook.tasks.assemble import assemble
+from edgebook.tasks.description import Description, describe
 from edgebook.tasks.items import Items, without_broken
 from edgebook.tasks.kinds import KINDS
 from edgebook.tasks.labels import MOST_CLASSES, TARGETS, Targets, kind_of
-from edgebook.tasks.npz import as_images, class_names, labels_of, read_arrays, values
+from edgebook.tasks.npz import as_images, class_names, from_arrays, labels_of, read_arrays, values
 from edgebook.tasks.task import Task
 
 NEEDED, BESIDE = {"x_test", "y_test"}, {"class_names"}
@@ -30,9 +31,8 @@ def load_for_scoring(name: str) -> Task:
     arrays = read_arrays(path)
     if NEEDED <= arrays.keys() <= NEEDED | BESIDE:
         return _test_only(name, path, arrays)
-    from edgebook.tasks.formats import load_path
-
-    return load_path(name, standardize=False)
+    description = describe(name, standardize=False)
+    return assemble(from_arrays(path, arrays, description), description, name, str(path), standardize=False)
 
 
 def _test_only(name: str, path: Path, arrays: dict[str, np.ndarray]) -> Task:

@@ -9,6 +9,8 @@ from torch import Tensor
 from edgebook.errors import BadInput
 from edgebook.tasks.task import SPLITS, draw_items
 
+SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val"}
+SPLIT_NAMES |= {"test": "test", "testing": "test"}  # what data call a split -> its name
 SPLIT_SEED = 20260101  # not the run's: seeds would otherwise compare models on different items
 MOST_VALIDATION = 5000  # items that are held out where nothing says otherwise
 N_STRATA = 5  # parts of equal size that values are cut into, so that groups are drawn evenly over them
