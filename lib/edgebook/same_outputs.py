@@ -25,13 +25,15 @@ def change(before: np.ndarray, after: np.ndarray) -> float:
 def relative_error(outputs: np.ndarray, expected: np.ndarray) -> float:
     """Root of the mean squared difference of arrays (n, ...), in standard deviations of `expected` over the items; for what
     rounds on the way, where no two implementations agree bit by bit. A hundredth of the largest output is added to the
-    deviation, so that constant outputs compare too.
+    deviation, so that constant outputs compare too. Infinite where either has values that are not finite.
     """
     if outputs.shape != expected.shape:
         return float("inf")
-    difference = np.sqrt(((outputs - expected) ** 2).mean())
-    scale = np.sqrt(((expected - expected.mean(0)) ** 2).mean()) + 0.01 * np.abs(expected).max()
-    return float(difference / scale) if difference else 0.0
+    with np.errstate(all="ignore"):
+        difference = np.sqrt(((outputs - expected) ** 2).mean())
+        scale = np.sqrt(((expected - expected.mean(0)) ** 2).mean()) + 0.01 * np.abs(expected).max()
+        error = float(difference / scale) if difference else 0.0
+    return error if np.isfinite(error) else float("inf")
 
 
 def why_changed(before: np.ndarray, after: np.ndarray, *, tolerance: float = TOLERANCE) -> str | None:

@@ -17,7 +17,7 @@ import numpy as np
 from edgebook.boards.card import card
 from edgebook.errors import BadInput
 from edgebook.files import sha256
-from edgebook.runtimes.base import source_path
+from edgebook.runtimes.base import Artifact
 from edgebook.runtimes.c import generate, host
 from edgebook.runtimes.c.load import integer_steps
 
@@ -50,7 +50,7 @@ def bundle(
     draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
     draft.mkdir(parents=True)
     try:
-        shipped = _copy(file, draft)
+        shipped = _copy(file, row["runtime"], draft)
         _write_json(draft / "golden.json", vars(golden))
         _write_json(draft / "preprocess.json", data.get("preprocess", {}))
         _write_json(draft / "labels.json", list(data.get("labels", ())))
@@ -68,19 +68,11 @@ def bundle(
     return digest
 
 
-def _copy(file: Path, folder: Path) -> str:
+def _copy(file: Path, runtime: str, folder: Path) -> str:
     """The file as `model` with its extension, and what it needs beside it; its new name."""
-    target = folder / f"model{file.suffix}"
-    shutil.copyfile(file, target)
-    beside = {
-        file.with_suffix(".json"): target.with_suffix(".json"),
-        file.with_name(f"{file.name}.data"): target.with_name(f"{target.name}.data"),
-        source_path(file): source_path(target),
-    }
-    for needed, copy in beside.items():
-        if needed.is_file():
-            shutil.copyfile(needed, copy)
-    return target.name
+    for part in Artifact(file, runtime, precision="").needed:
+        shutil.copyfile(part, folder / f"model{part.name.removeprefix(file.stem)}")
+    return f"model{file.suffix}"
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -13,6 +13,7 @@ import shlex
 import subprocess
 import tarfile
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from urllib.parse import urlsplit
 
 from edgebook.boards.board import Board
 from edgebook.errors import BadInput
+from edgebook.naming import short_id
 from edgebook.runtimes.base import Artifact
 
 CONFIG = "EDGEBOOK_SSH_CONFIG"  # a file for `ssh -F` in the place of the user's own
@@ -75,10 +77,12 @@ def board(url: str) -> Iterator[Board]:
         shell = _Shell(place, ["ssh", *_options(place, Path(sockets) / "socket"), place.host])
         try:
             folder = shell.run("mktemp -d").decode().strip()
-            shell.run(f"tar -xzf - -C {shlex.quote(folder)}", _library())
-            yield _board(shell, folder)
-            with contextlib.suppress(RuntimeError):
-                shell.run(f"rm -rf {shlex.quote(folder)}")
+            try:
+                shell.run(f"tar -xzf - -C {shlex.quote(folder)}", _library())
+                yield _board(shell, folder)
+            finally:
+                with contextlib.suppress(RuntimeError):
+                    shell.run(f"rm -rf {shlex.quote(folder)}")
         finally:
             subprocess.run([*shell.command[:-1], "-O", "exit", place.host], capture_output=True)
 
@@ -126,8 +130,13 @@ def _board(shell: _Shell, folder: str) -> Board:
     def remote(path: str | Path) -> str:
         return f"{folder}/{Path(path).name}"
 
+    def put(path: str | Path, target: str) -> None:  # whole or not at all: another process may be reading it
+        part, quote = f"{target}.{uuid.uuid4().hex}", shlex.quote
+        line = f"mkdir -p {quote(os.path.dirname(target))} && cat > {quote(part)} && mv {quote(part)} {quote(target)}"
+        shell.run(line, Path(path).read_bytes())
+
     def send(path: str) -> str:
-        shell.run(f"cat > {shlex.quote(remote(path))}", Path(path).read_bytes())
+        put(path, remote(path))
         return remote(path)
 
     def fetch(path: str) -> None:
@@ -139,9 +148,10 @@ def _board(shell: _Shell, folder: str) -> Board:
         return f"cd {shlex.quote(folder)} && env {' '.join(settings)} {shlex.join([shell.place.python, *arguments])}"
 
     def start(artifact: Artifact, *, threads: int, shape: tuple[int, ...], errors: IO[bytes]) -> subprocess.Popen:
-        for file in artifact.files:
-            send(str(file))
-        command = ["-m", "edgebook.measure.bench", artifact.runtime, remote(artifact.path), "--threads", str(threads)]
+        own = f"{folder}/{short_id(str(artifact.path))}"  # files of one name are told apart
+        for file in artifact.needed:
+            put(file, f"{own}/{file.name}")
+        command = ["-m", "edgebook.measure.bench", artifact.runtime, f"{own}/{artifact.path.name}", "--threads", str(threads)]
         command += ["--output", artifact.output, "--shape", *map(str, shape)]
         line = python(*command, TF_CPP_MIN_LOG_LEVEL="3", OMP_NUM_THREADS=str(threads))
         pipe = subprocess.PIPE

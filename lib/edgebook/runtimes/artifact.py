@@ -23,6 +23,12 @@ class Artifact:
         return [self.path, *(file for file in beside if file.exists())]
 
     @property
+    def needed(self) -> list[Path]:
+        """The same, and the source of a file that is scored by it."""
+        source = source_path(self.path)
+        return [*self.files, *([source] if source.exists() else [])]
+
+    @property
     def size_bytes(self) -> int:
         return sum(file.stat().st_size for file in self.files)
 
