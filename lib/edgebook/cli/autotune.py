@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from edgebook.runner.preset import Preset
 
 NOTEBOOK = "55_autotune"
+MINUTES = {"minutes": 20.0}  # where neither the preset nor the user says
 
 
 def autotune(
@@ -20,7 +21,9 @@ def autotune(
     board: Annotated[str, typer.Option(help="a board of devices.yaml")],
     model: Annotated[str | None, typer.Option(help="architecture of the baseline, for a data set")] = None,
     max_loss: Annotated[float | None, typer.Option(help="score that may be lost; the metric's margin when left out")] = None,
-    minutes: Annotated[float, typer.Option(help="time to search, all calls together")] = 20.0,
+    minutes: Annotated[
+        float | None, typer.Option(help="time to search, all calls together; the preset's, or 20, when left out")
+    ] = None,
     flash_kb: Annotated[float | None, typer.Option(help="flash for the file, kB; all of the board's when left out")] = None,
     ram_kb: Annotated[float | None, typer.Option(help="working memory, kB; likewise")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="parameter=value of the notebook; repeatable")] = None,
@@ -38,8 +41,9 @@ def autotune(
     from edgebook.runner.run import Calls, Options, run_preset
 
     device(board)
-    values: dict[str, Any] = {"board": board, "max_loss": max_loss, "minutes": minutes, **read_settings(set_ or [])}
-    values |= {"flash_bytes": _bytes(flash_kb), "ram_bytes": _bytes(ram_kb)}
+    options = {"max_loss": max_loss, "minutes": minutes, "flash_bytes": _bytes(flash_kb), "ram_bytes": _bytes(ram_kb)}
+    given = {option: value for option, value in options.items() if value is not None}
+    values: dict[str, Any] = {"board": board, **given, **read_settings(set_ or [])}
     parameters.check(values, where="autotune")
     content, run = _content(preset, model, values), name or f"autotune-{Path(preset).stem}-{board}"
     folder = run_folder(run, where="--name")
@@ -60,33 +64,37 @@ def _bytes(kilobytes: float | None) -> float | None:
 def _content(preset: str, model: str | None, values: dict[str, Any]) -> dict[str, Any]:
     """A preset with the notebook alone: for a data set, or for the points of a preset, each data set and network once."""
     from edgebook import paths
+    from edgebook.experiment.new_study import usual_model
     from edgebook.naming import is_path
+    from edgebook.parameters import notebook_defaults
     from edgebook.runner.preset import read_preset
-    from edgebook.tasks import TASKS
+    from edgebook.tasks import TASKS, load_task
 
     is_preset = (Path(preset).suffix == ".yaml" and model is None) or (paths.PRESETS / f"{preset}.yaml").is_file()
+    if is_preset and model is not None:
+        raise BadInput(f"--model {model}: the preset {preset} names its networks; allowed: --model with a data set")
     if not is_preset and not is_path(preset) and preset not in TASKS:
         raise BadInput(f"{preset!r} is neither a preset nor a data set; data sets: {', '.join(sorted(TASKS))}")
     if not is_preset:
-        return {"points": [{"task": preset, "model": model or _usual_model(preset)}], "notebooks": {NOTEBOOK: values}}
+        points = [{"task": preset, "model": model or usual_model(load_task(preset))}]
+        return {"points": points, "notebooks": {NOTEBOOK: MINUTES | values}}
     read = read_preset(Path(preset))
-    given = read.notebooks.get(NOTEBOOK, {}) | values
-    return {"shared": read.shared, "points": _points(read), "notebooks": {NOTEBOOK: given}}
+    shared = {name: value for name, value in read.shared.items() if name in ("seed", *notebook_defaults(NOTEBOOK))}
+    notebook = MINUTES | read.notebooks.get(NOTEBOOK, {}) | values
+    return {"shared": shared, "points": _points(read), "notebooks": {NOTEBOOK: notebook}}
 
 
 def _points(preset: Preset) -> list[dict[str, Any]]:
-    points = {}
+    """Each data set and network once, with what the notebook takes of their parameters."""
+    from edgebook.parameters import notebook_defaults
+
+    taken, points = notebook_defaults(NOTEBOOK), {}
     for point in preset.points:
-        params = {"params": dict(point.params)} if point.params else {}
-        points.setdefault((point.task, point.model), {"task": point.task, "model": point.model, **params})
+        params = {name: value for name, value in point.params.items() if name in taken}
+        points.setdefault(
+            (point.task, point.model), {"task": point.task, "model": point.model, **({"params": params} if params else {})}
+        )
     return list(points.values())
-
-
-def _usual_model(task: str) -> str:
-    """The network that a data set gets when none is named: by the form of its items."""
-    from edgebook.tasks import load_task
-
-    return {3: "resnet8", 2: "conv1d"}.get(len(load_task(task).input_shape), "mlp")
 
 
 def _written(path: Path, content: dict[str, Any]) -> Path:
@@ -102,8 +110,9 @@ def _written(path: Path, content: dict[str, Any]) -> Path:
 def _print(folder: Path) -> None:
     """What every study of the run has found so far, and where the best file is."""
     from edgebook.search.outcome import read_outcome
+    from edgebook.search.storage import FILE
 
-    for study in sorted((folder / "autotune").glob("*/study.db")):
+    for study in sorted((folder / "autotune").glob(f"*/{FILE}")):
         found = read_outcome(study.parent)
         print(f"{study.parent.name}: {found.text}")
         if found.best:

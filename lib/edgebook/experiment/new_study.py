@@ -55,6 +55,11 @@ class Study:
     notes: tuple[str, ...]
 
 
+def usual_model(task: Task) -> str:
+    """The network of MODELS that suits a task when none is named: by its kind and the form of its items."""
+    return MODEL_OF_KIND.get(task.kind_name) or MODEL_OF_DIMENSIONS.get(len(task.input_shape), "mlp")
+
+
 def new_study(name: str, task_name: str, model_name: str | None, folder: Path) -> Study:
     """A preset `<name>.yaml` in the folder, for a task and a network; a network file that is not there yet is written too.
 
@@ -67,7 +72,7 @@ def new_study(name: str, task_name: str, model_name: str | None, folder: Path) -
         raise BadInput(f"{preset}: is there already; allowed: another name")
     network = None
     if model_name is None:
-        model_name = MODEL_OF_KIND.get(task.kind_name) or MODEL_OF_DIMENSIONS[len(task.input_shape)]
+        model_name = usual_model(task)
         notes = [f"network: {model_name}, which suits {task.kind_name} of items of shape {_shape(task)}"]
     else:
         network, notes = _network(model_name, task)

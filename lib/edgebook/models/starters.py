@@ -50,6 +50,6 @@ def starter(function: str, kind_name: str, input_shape: tuple[int, ...]) -> str:
     """The text of a Python file with a network for such items. Raises BadInput for a name that is no function's."""
     if not function.isidentifier():
         raise BadInput(f"model function {function!r}; allowed: a name such as build")
-    body = BY_KIND.get(kind_name) or BY_DIMENSIONS[len(input_shape)]
+    body = BY_KIND.get(kind_name) or BY_DIMENSIONS.get(len(input_shape), DENSE)
     head = HEAD if "prod(" in body else HEAD.replace("from math import prod\n\n", "")
     return head.format(function=function) + body
