@@ -17,7 +17,6 @@ from edgebook import lock, rows
 from edgebook.boards import local, ssh
 from edgebook.errors import BadInput
 from edgebook.experiment.external_outputs import understand
-from edgebook.experiment.sweep import failure_columns
 from edgebook.files import check_own
 from edgebook.measure import columns, machine
 from edgebook.measure.flags import flags
@@ -90,7 +89,7 @@ def _artifacts(files: list[Path], identities: list[Row], folder: Path, settings:
         try:
             artifact = _artifact(file, one["runtime"], Path(folder).absolute() / "artifacts" / NAME / one["row_id"], settings)
         except Exception as error:  # what compiles a file may raise anything for one that it was not made for
-            one |= failure_columns(error)
+            one |= columns.failure_columns(error)
         else:
             ready[one["row_id"]] = artifact
             one["artifact"] = str(artifact.path)

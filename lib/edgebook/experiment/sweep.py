@@ -11,7 +11,7 @@ import numpy as np
 from torch import nn
 
 from edgebook import rows
-from edgebook.errors import BadInput, Unsupported, one_line
+from edgebook.errors import BadInput, Unsupported
 from edgebook.experiment import files
 from edgebook.experiment.notebook import Notebook, point_id
 from edgebook.experiment.targets import Target, targets
@@ -98,16 +98,9 @@ def _export(nb: Notebook, target: Target) -> Exported:
     except Exception as error:  # a file that cannot be made is a row with its reason; all lines are for the log
         if error.__cause__ or not isinstance(error, BadInput | Unsupported):
             traceback.print_exc()
-        return Exported(target, rows.join(identity, counts, failure_columns(error)), None)
+        return Exported(target, rows.join(identity, counts, columns.failure_columns(error)), None)
     path = {"artifact": str(artifact.path.relative_to(nb.run_dir))}
     return Exported(target, rows.join(identity, counts, columns.file_columns(artifact), path), artifact)
-
-
-def failure_columns(error: BaseException) -> Row:
-    """The columns that say why there is no file."""
-    if isinstance(error, Unsupported):
-        return {"status": "unsupported", "error": one_line(error), "extra": {"unsupported": error.code}}
-    return {"status": "failed", "error": one_line(error)}
 
 
 def _identity(nb: Notebook, target: Target) -> Row:

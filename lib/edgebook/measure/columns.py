@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgebook import lock
-from edgebook.errors import one_line
+from edgebook.errors import Unsupported, one_line
 from edgebook.measure import latency
 from edgebook.measure.measured import Measured
 from edgebook.measure.scoring import LAYOUTS
@@ -23,6 +23,13 @@ from edgebook.vocabulary import precision
 Columns = dict[str, Any]
 CLIPPED = 0.01  # share of the values beyond an integer input's range from which it is told; ranges from calibration clip a few
 INSPECTED = ("n_nodes", "n_quantize", "int8_nodes", "int8_time", "quantize_time", "ops", "operators", "not_inspected")
+
+
+def failure_columns(error: BaseException) -> Columns:
+    """The columns that say why there is no file."""
+    if isinstance(error, Unsupported):
+        return {"status": "unsupported", "error": one_line(error), "extra": {"unsupported": error.code}}
+    return {"status": "failed", "error": one_line(error)}
 
 
 def file_columns(artifact: Artifact) -> Columns:
@@ -143,7 +150,7 @@ def feeding_columns(measured: Measured) -> Columns:
         "output": measured.artifact.output or None,
         "not_scored": measured.not_scored,
         "layout": LAYOUTS[measured.layout].said,
-        "preprocess": {"scale": scale, "offset": offset} if measured.preprocess != (1.0, 0.0) else None,
+        "preprocess": {"scale": scale, "offset": offset} if (scale, offset) != (1.0, 0.0) else None,
         "clipped_inputs": measured.clipped if measured.clipped >= CLIPPED else None,
         "kernel_error": measured.kernel_error,
         "not_compared": measured.not_compared,

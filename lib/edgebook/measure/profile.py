@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +12,12 @@ import torch
 from torch import nn
 
 from edgebook import rows
-from edgebook.errors import Unsupported, one_line
+from edgebook.errors import Unsupported
+from edgebook.files import scratch
 from edgebook.measure import columns, machine
 from edgebook.measure.latency import latency_columns
-from edgebook.measure.session import measure_files
-from edgebook.models import batch_norm
+from edgebook.measure.session import measure_files, median_ms
+from edgebook.models.batch_norm import has_batch_norm
 from edgebook.models.macs import count_macs, count_params
 from edgebook.naming import short_id
 from edgebook.runtimes.base import RUNTIMES, Artifact, Quant, missing, runtime
@@ -30,6 +30,7 @@ from edgebook.training.loop import seed_all
 Row = dict[str, Any]
 PRECISIONS = ("fp32", "int8-static")
 N_CALIBRATION = 16  # items: the ranges of a network that is not trained mean nothing
+SECONDS = 0.2  # of timing per file
 SPREAD = 0.05  # of biases and of batch norm's parameters, so that no two are equal, as after training
 
 
@@ -45,8 +46,7 @@ def untrained(model: nn.Module, task: Task, *, seed: int = 0) -> nn.Module:
         for parameter in net.parameters():
             if parameter.ndim == 1:
                 parameter += SPREAD * torch.randn_like(parameter)
-    has_norm = any(isinstance(module, batch_norm.NORMS) for module in net.modules())
-    return reestimate_batch_norm(net, task, n_items=64) if has_norm else net
+    return reestimate_batch_norm(net, task, n_items=64) if has_batch_norm(net) else net
 
 
 def file_cost(model: nn.Module, task: Task, *, runtime: str, precision: str = "int8-static") -> dict[str, float]:
@@ -54,15 +54,15 @@ def file_cost(model: nn.Module, task: Task, *, runtime: str, precision: str = "i
 
     Raises Unsupported where the runtime cannot have the file.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        artifact = export(model, task, Path(folder) / "net", runtime=runtime, quant=quant_of(precision))
+    with scratch() as folder:
+        artifact = export(model, task, folder / "net", runtime=runtime, quant=quant_of(precision))
         known = {"size_bytes": artifact.size_bytes, **artifact.columns}
     return {name: float(known[name]) for name in ("size_bytes", "arena_bytes", "latency_ms_est") if known.get(name) is not None}
 
 
-def quant_of(precision: str, **changes: Any) -> Quant | None:
+def quant_of(precision: str) -> Quant | None:
     """How the numbers of a file in this format are made, before training: None for float ones."""
-    return None if precision == "fp32" else Quant(precision, **{"n_calibration": N_CALIBRATION, **changes})
+    return None if precision == "fp32" else Quant(precision, n_calibration=N_CALIBRATION)
 
 
 def profile(
@@ -81,11 +81,11 @@ def profile(
     net = untrained(model, task)
     names = runtimes or [name for name, record in RUNTIMES.items() if record.ships and name != "packed"]
     counts = {"n_params": count_params(net), "macs": count_macs(net, task.input_shape)}
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         found, files = [], dict[str, Artifact]()
         for name in names:
             for precision in [each for each in precisions if each in runtime(name).precisions]:
-                row, artifact = _row(net, task, name, precision, Path(folder))
+                row, artifact = _row(net, task, name, precision, folder)
                 found.append(rows.join(row, counts))
                 if artifact is not None:
                     files[row["row_id"]] = artifact
@@ -100,20 +100,16 @@ def latencies(
     runtime: str,
     precision: str = "int8-static",
     threads: int = 1,
-    seconds: float = 0.2,
 ) -> list[float]:
     """Median milliseconds of each network's file, all timed in turn in one session; disturbed blocks are left out.
 
     Raises Unsupported where the runtime cannot have a file, RuntimeError when one cannot be timed.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        drafts = [Path(folder) / str(number) for number in range(len(models))]
+    with scratch() as folder:
+        drafts = [folder / str(number) for number in range(len(models))]
         quant = quant_of(precision)
         files = [export(net, task, path, runtime=runtime, quant=quant) for net, path in zip(models, drafts, strict=True)]
-        results = measure_files(files, {}, seconds=seconds, threads=threads, who="layer times")
-    if error := next((result.error for result in results if result.error), None):
-        raise RuntimeError(error)
-    return [latency_columns(result)["latency_ms_p50"] for result in results]
+        return median_ms(files, seconds=SECONDS, threads=threads, who="layer times")
 
 
 def _row(model: nn.Module, task: Task, name: str, precision: str, folder: Path) -> tuple[Row, Artifact | None]:
@@ -126,10 +122,9 @@ def _row(model: nn.Module, task: Task, name: str, precision: str, folder: Path) 
         artifact = export(model, task, folder / row["row_id"], runtime=name, quant=quant_of(precision))
     except Unsupported as refusal:
         layers = refused_layers(model, task.x_train, refusal.operator) if refusal.operator else []
-        extra = {"unsupported": refusal.code, "layers": layers}
-        return row | {"status": "unsupported", "error": one_line(refusal), "extra": extra}, None
+        return rows.join(row, columns.failure_columns(refusal), {"extra": {"layers": layers}}), None
     except Exception as error:  # one file that cannot be made is a row, the others are made
-        return row | {"status": "failed", "error": one_line(error)}, None
+        return rows.join(row, columns.failure_columns(error)), None
     seconds = {"duration_s": time.perf_counter() - started}
     return rows.join(row, columns.file_columns(artifact), seconds), artifact
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgebook.boards.worker import Worker
 from edgebook.measure.measured import Measured
-from edgebook.measure.scoring import Inputs, channels_first, fed, save
+from edgebook.measure.scoring import Inputs, channels_first, fed, save, work
 from edgebook.runtimes.base import runtime
 from edgebook.same_outputs import N_ITEMS, UNRELATED, relative_error, why_changed
 from edgebook.vocabulary import precision
@@ -65,8 +65,7 @@ class _NotThere(Exception):
 
 def _n_items(result: Measured) -> int:
     """How many items plain kernels compute: by the work of one item, never by a time that was measured."""
-    macs = result.artifact.columns.get("macs") or result.inspected.get("macs") or result.artifact.size_bytes
-    return int(np.clip(PLAIN_MACS / max(macs, 1), 4, N_ITEMS))
+    return int(np.clip(PLAIN_MACS / max(work(result.artifact, result.inspected), 1), 4, N_ITEMS))
 
 
 def _outputs(worker: Worker, result: Measured, inputs: Inputs, name: str, x: np.ndarray, do: str = "score") -> np.ndarray:

@@ -133,14 +133,19 @@ def share_filled(x: np.ndarray, ends: list[float] | None) -> float:
     return float(np.ptp(np.clip(x, ends[0], ends[1])) / (ends[1] - ends[0])) if ends and x.size else 1.0
 
 
+def work(artifact: Artifact, inspected: dict[str, Any]) -> int:
+    """MACs of one item; where they are unknown, every byte of the file counts as one."""
+    return artifact.columns.get("macs") or inspected.get("macs") or artifact.size_bytes
+
+
 def most_items(artifact: Artifact, inspected: dict[str, Any]) -> int | None:
     """How many items of a split are scored, None for all: by the work of one item and the kernels that do it, never by a time
-    that was measured. Where MACs are unknown, every byte of the file counts as one.
+    that was measured.
     """
     record = runtime(artifact.runtime)
     if record.scores_everything:
         return None
-    macs = artifact.columns.get("macs") or inspected.get("macs") or artifact.size_bytes
+    macs = work(artifact, inspected)
     precision = artifact.precision or inspected.get("format")
     kernels = "reference" if precision in record.reference_kernels else "optimized"
     ms = macs / MACS_PER_S[kernels] * 1e3

@@ -22,6 +22,7 @@ from edgebook.boards.worker import Worker
 from edgebook.files import scratch
 from edgebook.measure import machine, repeat
 from edgebook.measure.archive import Archive, digests, timing_key
+from edgebook.measure.latency import latency_columns
 from edgebook.measure.measured import TIMING, Measured, Session
 from edgebook.measure.scoring import Inputs, load, put_item, score
 from edgebook.measure.timing import time_files
@@ -50,7 +51,8 @@ def measure_files(
     session in which the base was timed too, and every base is in the new session. bases: for each file the index of its base.
     board: where the files run.
     """
-    results = [Measured(artifact, key=timing_key(artifact, seconds, threads)) for artifact in artifacts]
+    keys = [timing_key(artifact, seconds, threads) if folder else str(n) for n, artifact in enumerate(artifacts)]
+    results = [Measured(artifact, key=key) for artifact, key in zip(artifacts, keys, strict=True)]
     archive = Archive(folder, digests(splits), threads) if folder else None
     scorers = _scored_for(artifacts)
     to_score = {index for index in set(scorers) if not (archive and archive.find_scores(results[index]))}
@@ -71,6 +73,17 @@ def measure_files(
     if archive:
         archive.keep(results, to_time, bases or [])
     return results
+
+
+def median_ms(files: list[Artifact], *, seconds: float, threads: int, who: str) -> list[float]:
+    """Median milliseconds of each file, all timed in turn in one session; disturbed blocks are left out.
+
+    Raises RuntimeError when one cannot be timed.
+    """
+    results = measure_files(files, {}, seconds=seconds, threads=threads, who=who)
+    if error := next((result.error for result in results if result.error), None):
+        raise RuntimeError(error)
+    return [latency_columns(result)["latency_ms_p50"] for result in results]
 
 
 @dataclass

@@ -19,3 +19,11 @@ def pareto(points: np.ndarray, maximise: Sequence[bool]) -> np.ndarray:
     gains = np.where(np.asarray(maximise, bool), points, -points)
     beaten = [((gains >= point).all(axis=1) & (gains > point).any(axis=1)).any() for point in gains]
     return ~np.array(beaten, bool) & ~np.isnan(gains).any(axis=1)
+
+
+def first_on_front(points: np.ndarray, maximise: Sequence[bool]) -> list[int]:
+    """Indices of those points, in order; of equal ones the first alone."""
+    points, first = np.asarray(points, float), dict[tuple[float, ...], int]()
+    for number in np.flatnonzero(pareto(points, maximise)):
+        first.setdefault(tuple(points[number]), int(number))
+    return list(first.values())

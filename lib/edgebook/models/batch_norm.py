@@ -17,6 +17,11 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 HOMOGENEOUS = (torch.relu, torch.relu_, nn.functional.relu, nn.functional.leaky_relu, nn.functional.prelu, "relu", "relu_")
 
 
+def has_batch_norm(model: nn.Module) -> bool:
+    """Whether any layer is a batch norm."""
+    return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
+
+
 def foldable(model: nn.Module) -> list[tuple[str, str]]:
     """Names of (layer, batch norm) where the batch norm alone reads the layer's output, in the order in which they run.
 

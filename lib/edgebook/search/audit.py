@@ -11,6 +11,7 @@ from optuna._hypervolume import compute_hypervolume  # Optuna's own figure of it
 from scipy import stats
 
 from edgebook.errors import BadInput
+from edgebook.metrics.pareto import first_on_front
 from edgebook.search.history import Trial, losses
 
 CONFIDENCE = 0.95
@@ -22,14 +23,7 @@ def front(trials: Sequence[Trial], objectives: dict[str, str]) -> list[Trial]:
     Trials without figures are left out.
     """
     good = [trial for trial in trials if trial.error is None]
-    points = losses(good, objectives)
-    chosen = []
-    for number, point in enumerate(points):
-        as_good = np.all(points <= point, axis=1)
-        better = as_good & np.any(points < point, axis=1)
-        if not better.any() and not as_good[:number].any():
-            chosen.append(good[number])
-    return chosen
+    return [good[number] for number in first_on_front(losses(good, objectives), [False] * len(objectives))]
 
 
 def hypervolume(points: np.ndarray, reference: Sequence[float]) -> float:

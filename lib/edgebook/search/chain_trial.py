@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import nn
 from edgebook.compress.distill.outputs import distill
 from edgebook.compress.prune.channels import prune
 from edgebook.compress.quantize.qat import qat
+from edgebook.files import scratch
 from edgebook.measure.profile import file_cost, untrained
 from edgebook.runtimes.base import Artifact, Quant, runtime
 from edgebook.runtimes.export import export
@@ -110,9 +110,9 @@ def run_chain(
         return figures, None
     trained = _trained(net, settings, bench, report)
     (quant,) = quants_of(settings, seed=bench.recipe.seed)
-    with tempfile.TemporaryDirectory() as folder:
-        artifact = export(trained, bench.task, Path(folder) / "net", runtime=bench.goal.runtime, quant=quant)
-        known = {"size_bytes": artifact.size_bytes, **artifact.columns, "val_score": _score(trained, quant, bench, Path(folder))}
+    with scratch() as folder:
+        artifact = export(trained, bench.task, folder / "net", runtime=bench.goal.runtime, quant=quant)
+        known = {"size_bytes": artifact.size_bytes, **artifact.columns, "val_score": _score(trained, quant, bench, folder)}
         _keep(artifact, kept_file)
     figures |= {name: float(known[name]) for name in (*figures, "val_score")}
     return figures, getattr(trained, "key", None)

@@ -11,7 +11,7 @@ import numpy as np
 from edgebook.errors import BadInput
 from edgebook.models.genotype import Genotype
 from edgebook.search.audit import compare_to_control, front, hypervolume_curve
-from edgebook.search.history import Aim, Trial, excess
+from edgebook.search.history import Aim, Trial, meets
 from edgebook.search.space import Space
 from edgebook.search.study import Budget, Evaluate, search
 
@@ -73,7 +73,7 @@ def to_train_in_full(searches: Searches, aim: Aim, n: int) -> list[Trial]:
     """
     different: dict[Genotype, Trial] = {}
     for trial in (trial for several in searches.values() for trials in several for trial in trials if trial.error is None):
-        if max(excess(trial.figures, aim.limits).values(), default=0.0) <= 0:
+        if meets(trial.figures, aim.limits):
             different.setdefault(trial.genotype, trial)
     if len(different) < n:
         raise BadInput(f"search: {len(different)} different nets within the limits, n_audit = {n}; allowed: more n_evaluations")

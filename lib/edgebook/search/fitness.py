@@ -18,7 +18,7 @@ from edgebook.models.genotype import Genotype
 from edgebook.models.macs import count_macs, count_params
 from edgebook.registry import pick
 from edgebook.search import COSTS
-from edgebook.search.history import excess
+from edgebook.search.history import meets
 from edgebook.tasks.task import Task, draw_items
 from edgebook.training.loop import evaluate, seed_all, train
 from edgebook.training.recipe import Recipe
@@ -86,7 +86,7 @@ def _evaluated(task: Task, recipe: Recipe, genotype: Genotype, costs: dict[str, 
     net = new_net(task, genotype)
     figures = {name: cost(net, task) for name, cost in costs.items()}
     started = time.perf_counter()
-    if max(excess(figures, limits).values(), default=0.0) <= 0:
+    if meets(figures, limits):
         net = train(net, task, replace(recipe, seed=zlib.crc32(str(genotype).encode())), keep="last")
     return figures | {"score": evaluate(net, task), "train_s": time.perf_counter() - started}
 

@@ -8,7 +8,7 @@ from typing import Any
 from edgebook.devices import Device
 from edgebook.errors import BadInput
 from edgebook.runtimes.base import RUNTIMES, runtime
-from edgebook.search.history import excess
+from edgebook.search.history import excess, meets
 
 PLANS_MEMORY = ("tflm", "vela", "vela-u65", "vela-u85")  # runtimes whose files' working memory is known before they run
 UNITS = {"size_bytes": ("flash", 1e-3, "kB"), "arena_bytes": ("RAM", 1e-3, "kB"), "latency_ms_est": ("latency", 1.0, "ms")}
@@ -79,7 +79,7 @@ def value_of(figures: dict[str, float], goal: Goal) -> float:
 
 def fits(figures: dict[str, float], goal: Goal) -> bool:
     """Whether a file keeps every limit of the board."""
-    return max(excess(figures, goal.limits).values()) <= 0
+    return meets(figures, goal.limits)
 
 
 def amount(name: str, value: float, goal: Goal) -> str:

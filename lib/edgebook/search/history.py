@@ -72,6 +72,11 @@ def losses(trials: Sequence[Trial], objectives: dict[str, str]) -> np.ndarray:
     return np.array(values, dtype=float).reshape(len(trials), len(objectives))
 
 
+def meets(figures: dict[str, float], limits: dict[str, float]) -> bool:
+    """Whether the figures keep every limit."""
+    return max(excess(figures, limits).values(), default=0.0) <= 0
+
+
 def excess(figures: dict[str, float], limits: dict[str, float]) -> dict[str, float]:
     """By which share of the limit a figure is past it, zero or less where it is met."""
     return {name: figures[name] / limit - 1 for name, limit in limits.items()}

@@ -13,7 +13,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from edgebook.errors import BadInput
-from edgebook.metrics.pareto import pareto
+from edgebook.metrics.pareto import first_on_front
 from edgebook.search.goal import UNITS, Goal, amount
 from edgebook.search.history import excess
 from edgebook.search.storage import FILE, named_study
@@ -44,8 +44,6 @@ class Outcome:
     counts: dict[str, int]
     refused: dict[str, list[float]]  # limit -> by which share of it each proposal was past it that was not trained
     importance: dict[str, float]
-    seconds: float
-    bookkeeping: float  # share of the time that was no evaluation
 
     @property
     def is_met(self) -> bool:
@@ -83,14 +81,11 @@ def outcome_of(study: optuna.Study) -> Outcome:
         best = min(keeping, key=lambda tuned: (tuned.figures["size_bytes"], -tuned.figures["val_score"]))
     else:
         best = max(files, key=lambda tuned: tuned.figures["val_score"], default=None)
-    work = sum(trial.user_attrs["result"]["seconds"] for trial in ended)
-    wall = sum(trial.duration.total_seconds() for trial in ended if trial.duration)
     refused: dict[str, list[float]] = {}
     for name, share in (past for trial in ended for past in _past(trial, goal)):
         refused.setdefault(name, []).append(share)
     counts = Counter(_ending(trial) for trial in ended)
-    bookkeeping = max(0.0, 1 - work / wall) if wall else 0.0
-    return Outcome(goal, best, _front(files), dict(counts), refused, _importance(study), work, bookkeeping)
+    return Outcome(goal, best, _front(files), dict(counts), refused, _importance(study))
 
 
 def read_outcome(folder: Path) -> Outcome:
@@ -119,13 +114,9 @@ def _tuned(trial: FrozenTrial) -> Tuned:
 
 
 def _front(files: list[Tuned]) -> list[Tuned]:
-    points = np.array([[tuned.figures["val_score"], tuned.figures["size_bytes"]] for tuned in files])
-    mask = pareto(points, (True, False)) if files else []
-    chosen: dict[tuple, Tuned] = {}
-    for tuned, point, on_front in zip(files, points.tolist(), mask, strict=True):
-        if on_front:
-            chosen.setdefault(tuple(point), tuned)  # of equal ones the first
-    return sorted(chosen.values(), key=lambda tuned: tuned.figures["size_bytes"])
+    points = np.array([[tuned.figures["val_score"], tuned.figures["size_bytes"]] for tuned in files]).reshape(-1, 2)
+    chosen = [files[number] for number in first_on_front(points, (True, False))]
+    return sorted(chosen, key=lambda tuned: tuned.figures["size_bytes"])
 
 
 def _past(trial: FrozenTrial, goal: Goal) -> list[tuple[str, float]]:

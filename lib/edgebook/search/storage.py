@@ -89,13 +89,15 @@ def new_worker(folder: Path, name: str) -> Iterator[int]:
     """The lowest number that no living worker of the study has; it is free again when this process ends, however it does."""
     for number in itertools.count():
         lock = _worker_lock(folder, name, number)
-        with contextlib.suppress(Timeout):
+        try:
             lock.acquire(timeout=0)
-        if lock.is_locked:
-            with lock:
-                yield number
+        except Timeout:
+            continue
+        try:
+            yield number
+        finally:
             lock.release()
-            return
+        return
 
 
 def is_dead(folder: Path, name: str, worker: int) -> bool:

@@ -11,8 +11,7 @@ from edgebook import lock
 from edgebook.compress.prune.dependency_groups import check_rounding
 from edgebook.errors import BadInput
 from edgebook.files import scratch
-from edgebook.measure.latency import latency_columns
-from edgebook.measure.session import measure_files
+from edgebook.measure.session import median_ms
 from edgebook.runtimes.base import RUNTIMES, Artifact, check, runtime
 from edgebook.runtimes.exporter_tables import kept_tables
 from edgebook.runtimes.quiet import quiet
@@ -30,10 +29,7 @@ def file_latencies(
     """
     with scratch() as folder:
         files = [_export(model, task, runtime_name, folder / str(number)) for number, model in enumerate(models)]
-        measured = measure_files(files, {}, seconds=seconds, threads=threads, who="latency-aware pruning")
-    if error := next((result.error for result in measured if result.error), None):
-        raise RuntimeError(error)
-    return [latency_columns(result)["latency_ms_p50"] for result in measured]
+        return median_ms(files, seconds=seconds, threads=threads, who="latency-aware pruning")
 
 
 def check_latency_target(latency_ratio: float, runtime_name: str, round_to: int, scope: str = "uniform") -> None:

@@ -15,6 +15,7 @@ from edgebook.compress.prune import IMPORTANCES
 from edgebook.compress.prune.dependency_groups import Ranking, channel_groups, make_pruner
 from edgebook.compress.prune.removable import no_channels, refusals
 from edgebook.errors import Unsupported
+from edgebook.models.batch_norm import has_batch_norm
 from edgebook.registry import pick
 from edgebook.tasks.task import Task, draw_items
 
@@ -30,11 +31,6 @@ class Importance:
     make: Callable[[], tp.importance.Importance]
     gradients: Literal["none", "mean", "mean of squares"] = "none"
     needs_batch_norm: bool = False
-
-
-def has_batch_norm(model: nn.Module) -> bool:
-    """Whether any layer is a batch norm."""
-    return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
 
 
 def rank_channels(model: nn.Module, task: Task, *, importance: str, seed: int = 0) -> Ranking:

@@ -14,8 +14,9 @@ from edgebook import lock
 from edgebook.compress.prune import COSTS
 from edgebook.compress.prune.dependency_groups import remove
 from edgebook.compress.prune.file_latency import SECONDS, check_latency_target, file_latencies
-from edgebook.compress.prune.importance import has_batch_norm, rank_channels
+from edgebook.compress.prune.importance import rank_channels
 from edgebook.errors import BadInput, Unsupported
+from edgebook.models.batch_norm import has_batch_norm
 from edgebook.models.macs import count_macs, count_params
 from edgebook.registry import pick
 from edgebook.tasks.task import Task, draw_items

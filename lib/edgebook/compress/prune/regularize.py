@@ -10,8 +10,8 @@ from torch import nn
 
 from edgebook.compress.prune import REGULARIZERS
 from edgebook.compress.prune.dependency_groups import make_pruner
-from edgebook.compress.prune.importance import has_batch_norm
 from edgebook.errors import BadInput, Unsupported
+from edgebook.models.batch_norm import has_batch_norm
 from edgebook.registry import pick
 from edgebook.tasks.task import Task
 from edgebook.training.loop import train
