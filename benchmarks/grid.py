@@ -26,6 +26,7 @@ import psutil
 import yaml
 from empty_notebooks import empty_preset, run_empty
 from interval_coverage import percent, table
+from kills import processes
 from train_speed import share_of_bare_loop
 
 from edgebook import paths, rows
@@ -70,16 +71,6 @@ def seconds_of(home: Path, *arguments: str) -> float:
     return time.perf_counter() - started
 
 
-def processes_of(home: Path) -> list[psutil.Process]:
-    """The living processes whose TMPDIR is in this folder."""
-    living = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.environ().get("TMPDIR") == str(home / "tmp") and process.status() != psutil.STATUS_ZOMBIE:
-                living.append(process)
-    return living
-
-
 def untimed(folder: Path) -> list[dict]:
     """The rows of a run without what depends on time."""
     return [{name: row[name] for name in row if not name.startswith(TIMED)} for row in rows.read_rows(folder)]
@@ -95,14 +86,14 @@ def kills(options: Options, home: Path) -> Iterator[Line]:
         for _ in range(min(5, options.kills - n_kills)):
             process = edgebook(place, "run", "smoke", *GRID)
             time.sleep(chance.uniform(0.1, 0.7) * whole)
-            victims = [process, *processes_of(place)] if process.poll() is None else []
+            victims = [process, *processes(place)] if process.poll() is None else []
             if victims:  # the run itself every other time: others end sooner than they would
                 n_kills += 1
                 with suppress(psutil.Error):
                     (process if chance.random() < 0.5 else chance.choice(victims)).kill()
             process.communicate()
             time.sleep(2)
-            n_orphans += len(processes_of(place))
+            n_orphans += len(processes(place))
         process = edgebook(place, "run", "smoke", *GRID)
         process.communicate()
         n_left += len([file for file in place.rglob("*") if file.suffix in (".draft", ".lock") or file.name.startswith(".")])

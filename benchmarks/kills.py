@@ -26,7 +26,6 @@ import psutil
 import yaml
 
 COMMAND = [sys.executable, "-c", "from edgebook.cli import main; main()", "run"]
-MARK = "EDGEBOOK_KILLS"  # in the environment of every process of a run
 ORPHAN_S, SETTLE_S = 5.0, 3.0
 VICTIMS = {  # name -> what is in the command line of the process
     "group": "edgebook.cli",
@@ -43,11 +42,11 @@ PRESET = {
 
 
 def processes(home: Path) -> list[psutil.Process]:
-    """The living processes of runs in this folder."""
+    """The living processes whose TMPDIR is in this folder."""
     living = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if process.environ().get(MARK) == str(home) and process.status() != psutil.STATUS_ZOMBIE:
+            if process.environ().get("TMPDIR") == str(home / "tmp") and process.status() != psutil.STATUS_ZOMBIE:
                 living.append(process)
     return living
 
@@ -55,7 +54,7 @@ def processes(home: Path) -> list[psutil.Process]:
 def start(home: Path) -> subprocess.Popen:
     """The run, in a group of its own."""
     places = {"EDGEBOOK_REPORTS": "reports", "EDGEBOOK_STORE": "store", "EDGEBOOK_LOCK": "lock", "TMPDIR": "tmp"}
-    environment = os.environ | {name: str(home / place) for name, place in places.items()} | {MARK: str(home)}
+    environment = os.environ | {name: str(home / place) for name, place in places.items()}
     command = [*COMMAND, str(home / "preset.yaml"), "--name", "killed", "--plain"]
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True

@@ -19,9 +19,7 @@ settings.load_profile("tests")
 
 import torch  # noqa: E402
 
-from edgebook.experiment.notebook import baseline, start  # noqa: E402
 from edgebook.models import build_model  # noqa: E402
-from edgebook.parameters import notebook_defaults  # noqa: E402
 from edgebook.tasks import load_task  # noqa: E402
 from edgebook.training.loop import seed_all, train  # noqa: E402
 from edgebook.training.recipe import Recipe  # noqa: E402
@@ -45,13 +43,3 @@ def net(mnist1d):
     seed_all(0)
     fresh = build_model("conv1d", mnist1d.input_shape, mnist1d.n_outputs)
     return train(fresh, mnist1d, Recipe(epochs=8, batch_size=100, device="cpu"))
-
-
-@pytest.fixture
-def lab(tmp_path, monkeypatch):
-    """An execution of the prune sweep with tiny settings and its baseline made."""
-    monkeypatch.setenv("EDGEBOOK_REPORTS", str(tmp_path))
-    values = notebook_defaults("20_prune_sweep") | {"baseline_epochs": 2, "measure_s": 0.05}
-    opened = start("20_prune_sweep", values)
-    baseline(opened)
-    return opened

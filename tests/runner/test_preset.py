@@ -300,6 +300,13 @@ def test_a_grid_can_be_set_on_the_command_line(preset):
         ({"limits": {"hours": 3}}, [], r"limits: hours is not a field of it; allowed: seconds, memory_gb"),
         ({"limits": {"seconds": 0}}, [], r"limits.seconds = 0: "),
         ({"notebooks": {"20_sweep": {"grid_values": {}}}}, [], r"20_sweep: grid_values is set by grid"),
+        ({"grid": None}, ["grid.20_sweep.threads=[1, 2]"], r"small.yaml: grid = None: a mapping is needed"),
+        (
+            grid(_20_sweep=3),
+            ["grid.20_sweep.threads=[1, 2]"],
+            r"--set grid.20_sweep\S+ 2\]: grid: 20_sweep = 3: a mapping is needed",
+        ),
+        ({"limits": 60}, ["limits.seconds=60"], r"small.yaml: limits = 60: a mapping is needed"),
     ],
 )
 def test_a_wrong_grid_or_limit_is_one_line(changes, overrides, said, preset):

@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from edgebook.paths import stop_file
+
 
 def words(lines):
     """Execution -> what the line of progress says of it."""
@@ -214,9 +216,12 @@ def test_nothing_outlives_a_killed_run_and_the_next_start_cleans_up(small_run, p
 
 def test_two_runs_of_one_name_are_refused(small_run, preset, points):
     process, _ = sleeping(small_run, preset, points)
+    asked = stop_file(small_run.folder)
+    asked.touch()
     try:
         code, lines, errors = small_run(preset(points=[points("fine")]))
         assert (code, lines) == (2, [])
+        assert asked.exists(), "the stop that the first run was asked for"
         start = (
             f"edgebook: {small_run.folder}: another `edgebook run` is at work there: process {process.pid} on {platform.node()}"
         )
@@ -225,6 +230,8 @@ def test_two_runs_of_one_name_are_refused(small_run, preset, points):
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=20)
+    assert small_run(preset(points=[points("fine")]))[0] == 0
+    assert not asked.exists(), "it was of an earlier start"
 
 
 def test_a_kernel_stands_where_the_user_stands_with_the_threads_of_its_parameters(small_run, preset, notebooks, tmp_path):

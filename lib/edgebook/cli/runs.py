@@ -61,11 +61,12 @@ def status(name: Annotated[str | None, typer.Argument(help="name of a run; all w
 
     from edgebook.cli.console import show
     from edgebook.paths import reports_dir
+    from edgebook.run_folder import RUN
     from edgebook.runner.progress import duration
     from edgebook.runner.status import run_status
 
-    folders = sorted(path.parent for path in reports_dir().glob("*/run.json")) if name is None else [run_folder(name)]
-    if missing := [folder for folder in folders if not (folder / "run.json").is_file()] or ([] if folders else [reports_dir()]):
+    folders = sorted(path.parent for path in reports_dir().glob(f"*/{RUN}")) if name is None else [run_folder(name)]
+    if missing := [folder for folder in folders if not (folder / RUN).is_file()] or ([] if folders else [reports_dir()]):
         raise BadInput(f"{missing[0]}: no run here; `edgebook run quick` makes one")
     for state in (run_status(folder) for folder in folders):
         if name is not None:

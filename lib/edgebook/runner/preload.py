@@ -36,8 +36,11 @@ def kernel_servers(executions: list[Execution], sockets: Path, *, jobs: int, pre
     sockets: the folder for its own. prepare: what the server calls when its modules are imported. There is no server where it
     would not pay (every job has one execution only, or nothing large is imported), or where the system cannot have one.
     """
-    modules = common_modules([source_of(execution) for execution in executions], least=-(-len(executions) // SHARE))
-    if len(executions) <= jobs or not {*modules} & {*LAZY.values()} or not hasattr(os, "pidfd_open"):
+    pays = len(executions) > jobs and hasattr(os, "pidfd_open")
+    modules = (
+        common_modules([source_of(execution) for execution in executions], least=-(-len(executions) // SHARE)) if pays else []
+    )
+    if not {*modules} & {*LAZY.values()}:
         yield {}
         return
     numbers = [kernel.cores(execution.params) for execution in executions]

@@ -10,11 +10,11 @@ from edgebook import parameters, paths, yaml_file
 from edgebook.errors import BadInput
 from edgebook.parameter_types import Positive, check_type
 from edgebook.parameters import PARAMS
-from edgebook.runner.grid import Grid, read_grid
+from edgebook.runner.grid import ELSEWHERE, Grid, read_grid
 from edgebook.runner.limits import NO_LIMITS, Limits
 
 Values = dict[str, Any]
-SET_ELSEWHERE = {"task": "points", "model": "points", "run": "--name", "seed": "shared.seed or seeds", "grid_values": "grid"}
+SET_ELSEWHERE = ELSEWHERE | {"seed": "shared.seed or seeds"}
 SECTIONS = {"shared": dict, "points": list, "notebooks": dict, "once": list, "seeds": list, "grid": dict, "limits": dict}
 LIMITS = {"seconds": Positive, "memory_gb": Positive}
 TYPES = {dict: "a mapping", list: "a list", str: "a text"}
@@ -60,11 +60,11 @@ def read_preset(path: Path | str, overrides: list[str] | None = None) -> Preset:
     """
     path = _find(Path(path).expanduser())
     content = yaml_file.read(path)
-    overrides = [text for text in overrides or [] if not _set_in(content, text)]
     if unknown := content.keys() - SECTIONS.keys():
         raise BadInput(f"{path}: {', '.join(sorted(unknown))} is unknown; allowed: {', '.join(SECTIONS)}")
     for name, type_ in SECTIONS.items():
         _check_type(content.get(name, type_()), type_, f"{path}: {name}")
+    overrides = [text for text in overrides or [] if not _set_in(content, text)]
     changes: dict[str, Values] = {}
     seeds = content.get("seeds")
     for text in overrides:
@@ -112,7 +112,7 @@ def _set_in(content: dict[str, Any], text: str) -> bool:
         return False
     inner = content.setdefault(section, {})
     if section == "grid":
-        inner = inner.setdefault(names[0], {})
+        inner = _check_type(inner.setdefault(names[0], {}), dict, f"--set {text}: grid: {names[0]}")
     inner[names[-1]] = _value(text, value_text)
     return True
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from edgebook import files, lock, paths, rows
 from edgebook.errors import BadInput
 from edgebook.registry import resolve
-from edgebook.run_folder import write_run
+from edgebook.run_folder import RUN, write_run
 from edgebook.runner import kernel, progress
 from edgebook.runner.execute import Page, Run
 from edgebook.runner.executors.executor import Executor
@@ -25,7 +25,7 @@ from edgebook.runner.record import last_seconds
 from edgebook.runner.schedule import Schedule, find
 from edgebook.runner.signals import stopped_by_signals
 
-MARKS = ("run.json", "rows/*.jsonl")  # what a folder has that is a run's, or that notebooks have written by hand
+MARKS = (RUN, "rows/*.jsonl")  # what a folder has that is a run's, or that notebooks have written by hand
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ def run_preset(preset: Path, name: str, options: Options, calls: Calls) -> int:
         for folder in (run.folder, paths.store_dir(), lock.folder()):
             files.check_writable(folder)
         stack.enter_context(_alone_in(run.folder))
+        paths.stop_file(run.folder).unlink(missing_ok=True)  # of an earlier start: another run may still be at work before this
         write_run(run.folder, str(read.path), [execution.name for execution in executions])
         counts = _progress(run, wanted, executor)
         say = stack.enter_context(progress.shown(counts, plain=options.plain))

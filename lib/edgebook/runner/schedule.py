@@ -91,7 +91,7 @@ class Schedule:
 
     def _waits_for_rows(self, execution: Execution) -> bool:
         names = self.sources[execution.name]
-        return not names.isdisjoint(self.in_flight) or not names.isdisjoint(self.progress.waiting)
+        return bool(names) and not (names.isdisjoint(self.in_flight) and names.isdisjoint(self.progress.waiting))
 
     def _look(self, execution: Execution) -> Found:
         """What is there of an execution that can start; looked up again where it reads rows, which may have changed."""

@@ -42,12 +42,9 @@ class Stop:
 def stopped_by_signals(file: Path | None = None) -> Iterator[Stop]:
     """Until the end of the block signals stop it. What ends it by Stopped leaves with one line and the code shells expect.
 
-    file: see Stop; an old one is removed.
+    file: see Stop.
     """
     stop = Stop(file=file)
-    if file is not None:
-        with suppress(OSError):  # what cannot be written there is said later
-            file.unlink()
     before = {number: signal.signal(number, stop.on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop

@@ -9,19 +9,18 @@ from pathlib import Path
 from edgebook import files
 from edgebook.run_folder import executions_of
 from edgebook.runner import progress
-from edgebook.runner.record import read_record, record_path
+from edgebook.runner.record import read_record
 
 
 @dataclass(frozen=True)
 class State:
-    """An execution: ok, failed, running, waiting, or not executed. since: seconds since the epoch, of the start or the end."""
+    """An execution: ok, failed, running, waiting, or not executed."""
 
     name: str
     state: str
     reason: str = ""
     error: str = ""
     seconds: float | None = None
-    since: float | None = None
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,6 @@ class RunStatus:
     """A run. summary: one line."""
 
     name: str
-    is_running: bool
     summary: str
     executions: list[State]
 
@@ -45,21 +43,19 @@ def run_status(folder: Path) -> RunStatus:
         text = f"{going.summary()}{progress.owner(folder)}"
     elif going and (going.running or going.waiting):
         text = f"{text}; stopped before its end: the same command goes on"
-    return RunStatus(folder.name, is_running, text, executions)
+    return RunStatus(folder.name, text, executions)
 
 
 def _state(folder: Path, name: str, going: progress.Progress | None) -> State:
     """An execution, by its record unless it is going on."""
     if going and name in going.running:
-        return State(name, "running", seconds=time.time() - going.running[name], since=going.running[name])
+        return State(name, "running", seconds=time.time() - going.running[name])
     if going and name in going.waiting:
         return State(name, "waiting")
     record = read_record(folder, name)
     if record is None:
         return State(name, "not executed")
-    return State(
-        name, record.status, record.reason or "", record.error or "", record.seconds, record_path(folder, name).stat().st_mtime
-    )
+    return State(name, record.status, record.reason or "", record.error or "", record.seconds)
 
 
 def _names(folder: Path) -> list[str]:

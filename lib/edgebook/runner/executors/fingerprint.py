@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from edgebook import paths
 from edgebook.errors import one_line
 from edgebook.files import sha256
+from edgebook.libraries import versions_of
 from edgebook.registry import resolve
 from edgebook.runner.key import named_files, source_of
 from edgebook.runner.plan import Execution
@@ -42,11 +42,7 @@ def fingerprint(asked: Question) -> dict[str, str]:
     found = {"Python": ".".join(platform.python_version_tuple()[:2]), "the source of edgebook": _source()}
     for name in ("requirements.lock", "devices.yaml"):
         found[name] = _digest(paths.CHECKOUT / name)
-    for name in asked.libraries:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "absent"
+    found |= dict.fromkeys(asked.libraries, "absent") | versions_of(asked.libraries)
     found |= {name: _digest(Path(name)) for name in asked.files}
     try:
         return found | {f"data {name}": digest for name, digest in resolve(asked.data)(list(asked.tasks)).items()}

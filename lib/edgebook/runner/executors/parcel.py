@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgebook import files, paths, rows
 from edgebook.errors import BadInput
+from edgebook.run_folder import RUN
 from edgebook.runner.execute import Run
 from edgebook.runner.plan import Execution, case_of, sources
 from edgebook.runner.record import Record, files_of
@@ -41,7 +42,7 @@ def to_send(run: Run, execution: Execution) -> Parcel:
     """
     read = sources(execution, run.executions)
     if read:
-        places = ["run.json", *(place for other in read for place in _rows_and_files(run.folder, other.name))]
+        places = [RUN, *(place for other in read for place in _rows_and_files(run.folder, other.name))]
         return Parcel(_contents(run.folder, places), _networks(run, read))
     same = [other for other in run.executions if case_of(other) == case_of(execution)]
     return Parcel(store=_networks(run, same, role="baseline"))
