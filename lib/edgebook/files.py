@@ -26,9 +26,9 @@ class Unwritable(BadInput):
     """Something cannot be written: the disk is full, or must not be written to."""
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Replace `path` whole or not at all, also when the process dies or the power fails half-way. Raises Unwritable, with the
-    file and the reason.
+def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Replace `path` whole or not at all, also when the process dies or, where `durable`, the power fails half-way. Raises
+    Unwritable, with the file and the reason.
     """
     draft = path.with_name(f".{uuid.uuid4().hex[:12]}{DRAFT}")
     try:
@@ -37,9 +37,11 @@ def write_bytes(path: Path, content: bytes) -> None:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
             os.replace(draft, path)
-        _flush_folder(path.parent)
+        if durable:
+            _flush_folder(path.parent)
     except OSError as error:
         raise _unwritable(path, error) from None
     finally:
@@ -47,9 +49,9 @@ def write_bytes(path: Path, content: bytes) -> None:
             draft.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, durable: bool = True) -> None:
     """The same for text, as UTF-8."""
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(), durable=durable)
 
 
 def write_sealed(path: Path, kind: bytes, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -67,12 +68,17 @@ def check_type(name: str, type_: Any, value: Any, where: str) -> None:
             check_type(f"{name}.{field}", type_[field], inner, where)
         return
     try:
-        TypeAdapter(type_).validate_python(value, strict=True)
+        _adapter(type_).validate_python(value, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         place = "".join(f"[{part!r}]" for part in first["loc"] if part not in UNION_TAGS)
         hint = "; YAML reads 1e-3 as text, write 0.001" if first["type"].endswith("_type") and _is_numeric(first["input"]) else ""
         raise BadInput(f"{where}: {name}{place} = {first['input']!r:.80}: {first['msg']}{hint}") from None
+
+
+@cache  # to make one takes longer than to check a value
+def _adapter(type_: Any) -> TypeAdapter:
+    return TypeAdapter(type_)
 
 
 def _is_numeric(value: Any) -> bool:

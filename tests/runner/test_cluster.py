@@ -1,10 +1,12 @@
 """A real scheduler and its workers in processes of their own: the same tables, and nothing lost when a worker dies."""
 
 import json
+import os
 import subprocess
 import sys
 import time
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from edgebook.errors import BadInput
 from edgebook.runner.execute import Run
 from edgebook.runner.executors import dask
 from edgebook.runner.executors.executor import Outcome
+from edgebook.runner.executors.fingerprint import difference, fingerprint, question
 from edgebook.runner.plan import Execution, plan
 from edgebook.runner.preset import read_preset
 
@@ -44,19 +47,20 @@ class Cluster:
         self.start("distributed.cli.dask_scheduler", "--port", "0", "--host", "127.0.0.1", "--scheduler-file", self.file)
         self.address = wait_until(lambda: read_json(self.file))["address"]
 
-    def start(self, module, *arguments, **environment):
+    def start(self, module, *arguments, cwd=None, **environment):
         command = [sys.executable, "-m", module, "--no-dashboard", *map(str, arguments)]
         with open(self.folder / f"log-{len(self.processes)}", "wb") as log:
-            process = subprocess.Popen(command, env=self.environment | environment, cwd=self.folder, stdout=log, stderr=log)
+            streams = {"stdout": log, "stderr": log}
+            process = subprocess.Popen(command, env=self.environment | environment, cwd=cwd or self.folder, **streams)
         self.processes.append(process)
         return process
 
-    def worker(self, *arguments, **environment):
-        """A worker with a store of its own."""
+    def worker(self, *arguments, cwd=None, **environment):
+        """A worker with a store of its own, in a folder."""
         number = len(self.processes)
         environment = {"EDGEBOOK_STORE": str(self.folder / f"store-{number}"), "EDGEBOOK_REPORTS": "/nowhere"} | environment
         given = ["--scheduler-file", self.file, "--nthreads", "1", "--no-nanny", "--name", f"w{number}", *arguments]
-        return self.start("distributed.cli.dask_worker", *given, "--preload", HERE / "small_run.py", **environment)
+        return self.start("distributed.cli.dask_worker", *given, "--preload", HERE / "small_run.py", cwd=cwd, **environment)
 
 
 @pytest.fixture
@@ -88,6 +92,44 @@ def test_two_workers_give_the_tables_of_this_machine_and_a_killed_one_costs_noth
     assert small_run.rows("90_read")[0]["extra"] == {"n": 6}, "it had the rows of the others"
     code, lines, _ = small_run(path)
     assert (code, words(lines)) == (0, ["found"] * 4), "everything arrived whole, as this machine would have made it"
+
+
+NETWORK = """
+import rich
+def build(input_shape, n_outputs):
+    return rich
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="one path that is another place in every process: Linux only")
+def test_records_of_workers_with_their_own_copies_of_data_and_network_are_believed(cluster, small_run, preset, tmp_path):
+    """Each process finds the same content under the same path, but in files of its own, with other times."""
+    folders = [tmp_path, tmp_path / "first", tmp_path / "second"]
+    for number, folder in enumerate(folders):
+        (folder / "data").mkdir(parents=True)
+        for place, text in (("data/items.csv", "1,2"), ("net.py", NETWORK)):
+            (folder / place).write_text(text)
+            os.utime(folder / place, (number, number))
+    for folder in folders[1:]:
+        cluster.worker(cwd=folder)
+    here = "/proc/self/cwd"
+    path = preset(points=[{"task": f"{here}/data", "model": f"{here}/net.py:build"}], seeds=[0, 1])
+    code, lines, errors = small_run(path, "--scheduler", cluster.address)
+    assert (code, words(lines), errors) == (0, ["ok"] * 3, "")
+    code, lines, _ = small_run(path)
+    assert (code, words(lines)) == (0, ["found"] * 3)
+    (folders[1] / "net.py").write_text(NETWORK + "1")
+    code, lines, errors = small_run(path, "--scheduler", cluster.address, "--fresh")
+    assert (code, words(lines), errors.count("is refused")) == (0, ["ok"] * 3, 1)
+    assert f" is refused: {here}/net.py:build: net.py: " in errors
+
+
+def test_libraries_of_the_users_network_are_compared(preset, tmp_path):
+    (tmp_path / "net.py").write_text(NETWORK)
+    model = f"{tmp_path}/net.py:build"
+    asked = question(plan(read_preset(preset(points=[{"task": "digits", "model": model}])), "small"), NO_DATA)
+    here = fingerprint(asked)
+    assert difference(here, here | {f"{model}: rich": "1"}) == f"{model}: rich: 1 there, {version('rich')} here"
 
 
 def test_a_scheduler_that_goes_away_is_one_line_and_what_has_ended_is_kept(cluster, small_run, preset, points):

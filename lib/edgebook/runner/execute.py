@@ -9,7 +9,8 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,7 +25,7 @@ from edgebook.runner import kernel
 from edgebook.runner.failure import Failure, failure_of, oom_kills
 from edgebook.runner.key import execution_key
 from edgebook.runner.limits import NO_LIMITS, Limits, limited
-from edgebook.runner.plan import Execution
+from edgebook.runner.plan import Case, Execution, case_of, sources
 from edgebook.runner.record import Record, files_of, write_record
 
 STARTS = 3  # times that a kernel is started until it does
@@ -51,6 +52,18 @@ class Run:
     def key(self, execution: Execution) -> str:
         """What decides the outcome of an execution now."""
         return execution_key(self.folder, execution, list(self.executions))
+
+    @cached_property
+    def cases(self) -> dict[Case, list[Execution]]:
+        """The executions of each case, which need the same trained baseline."""
+        cases: dict[Case, list[Execution]] = {}
+        for execution in self.executions:
+            cases.setdefault(case_of(execution), []).append(execution)
+        return cases
+
+    def reduced_to(self, execution: Execution) -> Run:
+        """The run with an execution and those whose rows it reads alone: what goes to another machine with each."""
+        return replace(self, executions=(*sources(execution, self.executions), execution))
 
 
 def execute(run: Run, execution: Execution, key: str) -> Record:

@@ -55,15 +55,11 @@ def _texts(value: Any) -> Iterator[str]:
         yield from (text for item in value for text in _texts(item))
 
 
-def named_files(execution: Execution) -> list[str]:
-    """The files that parameters name, a network's with the modules beside it that it imports; absolute."""
-    names = []
-    for text in _paths(execution.params):
-        file = path_of(text)
-        if file.is_file():
-            beside = [file.parent / place for place in user_source(text)] if file.suffix == ".py" else []
-            names += [str(file), *(str(path) for path in beside if path.is_file())]
-    return sorted(set(names))
+def named_files(execution: Execution) -> tuple[set[str], set[str]]:
+    """(networks of the user's own, other files) that parameters name."""
+    texts = set(_paths(execution.params))
+    networks = {text for text in texts if _is_code(text)}
+    return networks, {text for text in texts - networks if path_of(text).is_file()}
 
 
 def _paths(params: dict[str, Any]) -> list[str]:
@@ -72,9 +68,12 @@ def _paths(params: dict[str, Any]) -> list[str]:
 
 def _file(text: str) -> Any:
     """What a text stands for when it names a network or data; null when it names neither."""
+    return user_source(text) if _is_code(text) else data_digest(path_of(text))
+
+
+def _is_code(text: str) -> bool:
     file = path_of(text)
-    is_code = is_package(text) or (file.is_file() and file.suffix == ".py")
-    return user_source(text) if is_code else data_digest(file)
+    return is_package(text) or (file.is_file() and file.suffix == ".py")
 
 
 def _rows(folder: Path, execution: Execution, executions: list[Execution]) -> dict[str, str | None]:

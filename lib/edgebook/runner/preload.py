@@ -37,9 +37,8 @@ def kernel_servers(executions: list[Execution], sockets: Path, *, jobs: int, pre
     would not pay (every job has one execution only, or nothing large is imported), or where the system cannot have one.
     """
     pays = len(executions) > jobs and hasattr(os, "pidfd_open")
-    modules = (
-        common_modules([source_of(execution) for execution in executions], least=-(-len(executions) // SHARE)) if pays else []
-    )
+    least = -(-len(executions) // SHARE)
+    modules = common_modules([source_of(execution) for execution in executions], least=least) if pays else []
     if not {*modules} & {*LAZY.values()}:
         yield {}
         return

@@ -85,8 +85,8 @@ class Progress:
         return ", ".join(filter(None, parts))
 
     def write(self, folder: Path) -> None:
-        """Keep it in a run's folder."""
-        files.write_text(folder / FILE, json.dumps(asdict(self)))
+        """Keep it in a run's folder; it is written often, and worth nothing after a power cut."""
+        files.write_text(folder / FILE, json.dumps(asdict(self)), durable=False)
 
 
 def read(folder: Path) -> Progress | None:

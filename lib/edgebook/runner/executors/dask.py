@@ -118,7 +118,7 @@ class Cluster:
         allowed = [address for address, offered in self.workers.items() if offers(offered, resources)]
         future = self.client.submit(
             execute_job,
-            Job(run, execution, key, to_send(run, execution), platform.node(), self.asked, self.expected),
+            Job(run.reduced_to(execution), execution, key, to_send(run, execution), platform.node(), self.asked, self.expected),
             key=f"{execution.name}-{uuid.uuid4().hex[:8]}",
             workers=allowed if self.refused else None,  # without any, those that join later are welcome
             resources=resources,

@@ -9,22 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgebook import paths
-from edgebook.errors import one_line
+from edgebook.errors import BadInput, one_line
 from edgebook.files import sha256
 from edgebook.libraries import versions_of
 from edgebook.registry import resolve
 from edgebook.runner.key import named_files, source_of
 from edgebook.runner.plan import Execution
+from edgebook.user_source import path_of, user_source
 
 DataFingerprints = Callable[[list[str]], dict[str, str]] | str  # names of data sets -> what they hold
 
 
 @dataclass(frozen=True)
 class Question:
-    """What the executions of a run use: names of libraries, data sets and files."""
+    """What the executions of a run use: names of libraries, data sets, networks of the user's own, and other files."""
 
     libraries: tuple[str, ...]
     tasks: tuple[str, ...]
+    networks: tuple[str, ...]
     files: tuple[str, ...]
     data: DataFingerprints
 
@@ -33,8 +35,9 @@ def question(executions: list[Execution], data: DataFingerprints) -> Question:
     """What has to be the same for these executions."""
     libraries = {name for execution in executions for name in source_of(execution).versions}
     tasks = {execution.params["task"] for execution in executions if "task" in execution.params}
-    files = {name for execution in executions for name in named_files(execution)}
-    return Question(tuple(sorted(libraries)), tuple(sorted(tasks)), tuple(sorted(files)), data)
+    named = [named_files(execution) for execution in executions]
+    networks, files = ({name for names in named for name in names[part]} for part in (0, 1))
+    return Question(*(tuple(sorted(names)) for names in (libraries, tasks, networks, files)), data)
 
 
 def fingerprint(asked: Question) -> dict[str, str]:
@@ -43,7 +46,9 @@ def fingerprint(asked: Question) -> dict[str, str]:
     for name in ("requirements.lock", "devices.yaml"):
         found[name] = _digest(paths.CHECKOUT / name)
     found |= dict.fromkeys(asked.libraries, "absent") | versions_of(asked.libraries)
-    found |= {name: _digest(Path(name)) for name in asked.files}
+    found |= {name: _digest(path_of(name)) for name in asked.files}
+    for name in asked.networks:
+        found |= _network(name)
     try:
         return found | {f"data {name}": digest for name, digest in resolve(asked.data)(list(asked.tasks)).items()}
     except Exception as error:  # whatever keeps the data from being loaded here
@@ -66,6 +71,14 @@ def _source() -> str:
     for path in sorted([*package.rglob("*.py"), *paths.NOTEBOOKS.glob("*.ipynb")]):
         total.update(f"{path.name} {sha256(path)}".encode())
     return total.hexdigest()[:12]
+
+
+def _network(name: str) -> dict[str, str]:
+    """The files and libraries of a network of the user's own; nothing where there is no such network."""
+    try:
+        return {f"{name}: {part}": value for part, value in user_source(name).items()}
+    except BadInput:
+        return {}
 
 
 def _digest(path: Path) -> str:

@@ -44,8 +44,10 @@ def to_send(run: Run, execution: Execution) -> Parcel:
     if read:
         places = [RUN, *(place for other in read for place in _rows_and_files(run.folder, other.name))]
         return Parcel(_contents(run.folder, places), _networks(run, read))
-    same = [other for other in run.executions if case_of(other) == case_of(execution)]
-    return Parcel(store=_networks(run, same, role="baseline"))
+    recipe = execution.params.get("baseline_recipe")
+    same = (other for other in run.cases[case_of(execution)] if other.params.get("baseline_recipe") == recipe)
+    trained = (_networks(run, [other], role="baseline") for other in same)
+    return Parcel(store=next(filter(None, trained), {}))
 
 
 def to_return(run: Run, name: str, record: Record) -> Parcel:

@@ -62,7 +62,10 @@ def execute_job(job: Job) -> Delivery:
         ):
             run = replace(job.run, folder=reports / job.run.folder.name, sockets=None, kernel_servers={})
             job.parcel.unpack(run.folder)
-            record = execute(run, job.execution, job.key)
+            key = run.key(job.execution)  # another one than job.key: the same files have other times here
+            record = execute(run, job.execution, key)
+            if record.key == key:  # nothing has changed meanwhile, and what decides it is the same as where the run was started
+                record = replace(record, key=job.key)
             return Delivery(address, here, record, to_return(run, job.execution.name, record))
 
 
