@@ -16,6 +16,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -189,10 +190,16 @@ def cluster(options: Options, home: Path) -> Iterator[Line]:
 @contextmanager
 def killed_after(seconds: float) -> Iterator[None]:
     """Kill -9 one of this process's workers a while after the start of the block."""
-    mine = [process for process in psutil.Process().children(recursive=True) if "spawn_main" in " ".join(process.cmdline())]
-    killer = subprocess.Popen(["sh", "-c", f"sleep {seconds}; kill -9 {mine[0].pid}"])
+    killer = threading.Timer(seconds, kill_a_worker)
+    killer.start()
     yield
-    killer.wait()
+    killer.join()
+
+
+def kill_a_worker() -> None:
+    """Kill -9 a worker process below this one."""
+    mine = [process for process in psutil.Process().children(recursive=True) if "spawn_main" in " ".join(process.cmdline())]
+    mine[0].kill()
 
 
 def instant(job: Job) -> Delivery:

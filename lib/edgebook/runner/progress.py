@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgebook import files
@@ -86,7 +86,7 @@ class Progress:
 
     def write(self, folder: Path) -> None:
         """Keep it in a run's folder; it is written often, and worth nothing after a power cut."""
-        files.write_text(folder / FILE, json.dumps(asdict(self)), durable=False)
+        files.write_text(folder / FILE, json.dumps(vars(self)), durable=False)
 
 
 def read(folder: Path) -> Progress | None:
