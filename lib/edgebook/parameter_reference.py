@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from edgebook.parameter_types import LARGEST
 from edgebook.parameters import PARAMS
 
 
@@ -38,4 +39,4 @@ def _schema_in_words(schema: dict[str, Any]) -> str:
         return f"list of ({_schema_in_words(schema['items'])})"
     bounds = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
     kind = str(schema.get("type", "any")).replace("object", "mapping")
-    return ", ".join([kind, *(f"{sign} {schema[key]:g}" for key, sign in bounds.items() if key in schema)])
+    return ", ".join([kind, *(f"{sign} {schema[key]:g}" for key, sign in bounds.items() if schema.get(key, LARGEST) != LARGEST)])

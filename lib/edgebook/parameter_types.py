@@ -10,8 +10,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 from edgebook.errors import BadInput
 
 UNION_TAGS = ("float", "constrained-float", "none")  # what pydantic puts into an error's place for `number or null`
-Count = Annotated[int, Field(ge=1)]
-Natural = Annotated[int, Field(ge=0)]
+LARGEST = 1_000_000_000  # of whole numbers: beyond any count that ends
+Count = Annotated[int, Field(ge=1, le=LARGEST)]
+Natural = Annotated[int, Field(ge=0, le=LARGEST)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Ratio = Annotated[float, Field(ge=0, lt=1)]

@@ -60,7 +60,9 @@ def test_the_command_shows_one_run_or_all(folder):
     assert CliRunner().invoke(app, ["status"]).output == "mine: 1 ok, 1 failed, 2 not executed\n"
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"waiting": []', '{"executions": 3}', '{"unknown": 1}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"waiting": []', '{"executions": 3}', '{"unknown": 1}', pytest.param("[" * 99999, id="deep")]
+)
 def test_files_that_cannot_be_read_are_no_traceback(content, folder):
     for name in ("progress.json", "run.json", "state/20_done.json"):
         (folder / name).write_text(content)

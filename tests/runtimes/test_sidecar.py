@@ -26,6 +26,7 @@ def test_integer_inputs_need_a_sidecar_and_follow_it(tmp_path):
     ("text", "says"),
     [
         ("{", "is not JSON"),
+        pytest.param("[" * 99999, "is not JSON", id="deep"),
         ("[1]", "an object is needed, not list"),
         ('{"preprocess": {"scale": "two"}}', "preprocess = .* allowed: scale and offset, numbers"),
         ('{"preprocess": 3}', "preprocess = 3; allowed"),

@@ -63,6 +63,7 @@ def test_a_preset_can_set_every_field_of_a_search_space():
         ({"baseline_recipe": {"lr": "1e-3"}}, "baseline_recipe.lr = '1e-3': Input should be a valid number; YAML reads 1e-3 as"),
         ({"baseline_recipe": {"epochs": "10"}}, "baseline_recipe.epochs = '10': Input should be a valid integer"),
         ({"baseline_recipe": {"epochs": -1}}, "baseline_recipe.epochs = -1: Input should be greater than or equal to 0"),
+        ({"baseline_recipe": {"epochs": 10**30}}, "0: Input should be less than or equal to 1000000000"),
         ({"baseline_recipe": {"epoch": 3}}, "baseline_recipe: epoch is not a field of it; allowed: epochs, batch_size, lr"),
         ({"baseline_recipe": 5}, "baseline_recipe = 5: a mapping is needed; fields: epochs"),
         ({"baseline_recipe": {"augment": "true"}}, "baseline_recipe.augment = 'true': Input should be a valid boolean"),

@@ -93,7 +93,7 @@ def read(folder: Path) -> Progress | None:
     """What a run has kept; None where there is nothing, or nothing that can be read."""
     try:
         return Progress(**json.loads((folder / FILE).read_bytes()))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
 
 

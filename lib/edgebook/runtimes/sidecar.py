@@ -27,7 +27,7 @@ def read(path: Path) -> dict[str, Any]:
         return {}
     try:
         content = json.loads(beside.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"{beside}: is not JSON: {error}") from None
     if not isinstance(content, dict):
         raise BadInput(f"{beside}: an object is needed, not {type(content).__name__}")

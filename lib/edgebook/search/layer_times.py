@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def layer_times(
     lines = [str(genotype) for genotype in sampled(space, n_nets, seed)]
     made_for = {"machine": machine.host(), "runtime": runtime, "precision": precision, "threads": threads, "nets": lines}
     path = Path(folder) / FILE
-    if path.is_file():
+    with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):  # absent, or damaged: measured again
         stored = json.loads(path.read_text(encoding="utf-8"))
         if stored["made_for"] == made_for:
             return LatencyTable(**stored["table"])
