@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -11,6 +13,8 @@ from edgebook.runtimes.base import Quant
 from edgebook.runtimes.export import export
 from edgebook.runtimes.exportable import exportable
 
+INT8 = "int8-static"
+SPEC = {"model": "mlp", "input_shape": [1, 40], "n_outputs": 10, "shape": {}, "wrappers": []}
 NETWORK = """
 import torch
 from torch import nn
@@ -115,7 +119,7 @@ class Packed(nn.Module):
 @pytest.mark.parametrize("runtime", ["onnx", "litert"])
 @pytest.mark.parametrize("net", [Branches(), Packed()], ids=["branch", "size"])
 def test_a_network_whose_forward_depends_on_the_item_is_refused_in_plain_words(net, runtime, mnist1d, tmp_path):
-    net.spec = {"model": "mlp", "input_shape": [1, 40], "n_outputs": 10, "shape": {}, "wrappers": []}
+    net.spec = SPEC
     with pytest.raises(Unsupported, match=f"^{runtime}: a size or a branch in the forward depends on the item") as caught:
         export(net, mnist1d, tmp_path / "x", runtime=runtime)
     assert caught.value.code == "structure"
@@ -136,7 +140,66 @@ class Random(nn.Module):
 @pytest.mark.parametrize("runtime", ["onnx", "litert", "executorch", "torch"])
 def test_a_network_that_depends_on_chance_is_refused(runtime, mnist1d, tmp_path):
     net = Random()
-    net.spec = {"model": "mlp", "input_shape": [1, 40], "n_outputs": 10, "shape": {}, "wrappers": []}
+    net.spec = SPEC
     with pytest.raises(Unsupported, match="gives other outputs each time") as caught:
         export(net, mnist1d, tmp_path / "x", runtime=runtime)
     assert caught.value.code == "fidelity"
+
+
+class NormOfMaps(nn.Module):
+    """A normalization over the channels and the steps of its maps."""
+
+    spec = SPEC
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm, self.head = nn.Conv1d(1, 4, 5, stride=2), nn.LayerNorm((4, 18)), nn.Linear(72, 10)
+
+    def forward(self, x):
+        return self.head(self.norm(self.conv(x)).flatten(1))
+
+
+def test_a_norm_that_onnx_runtimes_tool_cannot_take_names_a_remedy_that_works(mnist1d, tmp_path):
+    def int8(**settings):
+        return export(NormOfMaps(), mnist1d, tmp_path / "n", runtime="onnx", quant=Quant(INT8, n_calibration=16, **settings))
+
+    with pytest.raises(Unsupported, match="no int8-static per channel for LayerNormalization over several") as refused:
+        int8()
+    assert (refused.value.code, refused.value.operator) == ("operator", "LayerNormalization")
+    (node,) = re.findall(r"per_layer: {'(.*)': fp32}", str(refused.value))
+    for remedy in ({"granularity": "tensor"}, {"per_layer": ((node, "fp32"),)}):
+        assert int8(**remedy).path.is_file()
+
+
+def test_whatever_onnx_runtimes_tool_raises_is_unsupported(net, mnist1d, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise KeyError("tensor_17")
+
+    monkeypatch.setattr("onnxruntime.quantization.quantize_static", fail)
+    with pytest.raises(Unsupported, match=r"onnx: the tool that makes int8-static fails on this network: .*tensor_17") as refused:
+        export(net, mnist1d, tmp_path / "n", runtime="onnx", quant=Quant(INT8, n_calibration=17))
+    assert refused.value.code == "algorithm"
+
+
+class Dead(nn.Module):
+    """A ReLU that lets nothing through."""
+
+    spec = SPEC
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv1d(1, 8, 5), nn.Linear(8, 10)
+        nn.init.constant_(self.conv.bias, -1000)
+
+    def forward(self, x):
+        return self.head(torch.relu(self.conv(x)).mean(2))
+
+
+def test_a_dead_layer_that_litert_refuses_names_a_remedy_that_works(mnist1d, tmp_path):
+    def int8(**settings):
+        return export(Dead(), mnist1d, tmp_path / "n", runtime="litert", quant=Quant(INT8, n_calibration=16, **settings))
+
+    with pytest.raises(Unsupported, match=r"litert refuses it: \w*CONV_2D") as refused:
+        int8()
+    (layer,) = re.findall(r"per_layer: {'(.*)': fp32}", str(refused.value))
+    assert int8(per_layer=((layer, "fp32"),)).path.is_file()

@@ -46,7 +46,7 @@ WRAPPERS = {
 }
 
 
-def build_model(name: str, input_shape: Sequence[int], n_outputs: int, **shape: Any) -> nn.Module:
+def build_model(name: str, input_shape: Sequence[int], n_outputs: int, /, **shape: Any) -> nn.Module:
     """A new network, with `model.spec`.
 
     name: one of MODELS, or a network of the user's own that is allowed (`allow_network`): a function or class in a file,

@@ -10,7 +10,7 @@ RATIOS = (2.0**-32, 256.0)  # of an operator's scales, between which XNNPACK has
 
 
 def why_refused(data: bytes) -> str | None:
-    """The first operator of a file whose scales no integer arithmetic has, with the reason; None where there is none."""
+    """The first operator of a file whose scales no integer arithmetic has, with what to do; None where there is none."""
     from ai_edge_litert import schema_py_generated as schema
 
     model = read(data)
@@ -24,7 +24,9 @@ def why_refused(data: bytes) -> str | None:
         name = operator_name(model.operatorCodes[operator.opcodeIndex], schema)
         ratio = (scales[0] * scales[1] if len(scales) == 2 and name in PRODUCTS else max(scales)) / outputs[0]
         if not RATIOS[0] <= ratio < RATIOS[1]:
-            return f"{name} (operator {number}) gives nearly the same number for all calibration items (scale {outputs[0]:.1e})"
+            layer = graph.tensors[operator.outputs[0]].name.decode().rpartition(";;")[2]
+            flat = f"{name} (operator {number}) gives nearly the same number for all calibration items (scale {outputs[0]:.1e})"
+            return f"{flat}; train the network further, or leave this operator in float: per_layer: {{{layer!r}: fp32}}"
     return None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebook.errors import Unsupported
+from edgebook.errors import Unsupported, one_line
 from edgebook.files import scratch
 from edgebook.runtimes import calibration
 from edgebook.runtimes.base import Quant
@@ -68,8 +68,28 @@ def quantize(source: Path, path: Path, quant: Quant, items: np.ndarray) -> dict[
         with scratch() as folder:
             prepared = folder / "prepared.onnx"
             quant_pre_process(str(source), str(prepared))
-            _tool(prepared, path, quant, items)
+            _check_norms(prepared, quant)
+            try:
+                _tool(prepared, path, quant, items)
+            except (ValueError, RuntimeError, LookupError, TypeError, AttributeError, NotImplementedError) as error:
+                reason = f"onnx: the tool that makes {quant.precision} fails on this network: {one_line(error)}"
+                raise Unsupported(reason, code="algorithm") from error
     return {}
+
+
+def _check_norms(prepared: Path, quant: Quant) -> None:
+    """Raises Unsupported for a normalization over several dimensions whose scales the tool would need per channel."""
+    import onnx
+
+    if quant.precision != "int8-static" or quant.granularity != "channel":
+        return
+    graph, left_float = onnx.load(prepared).graph, _excluded_nodes(prepared, quant)
+    n_dims = {tensor.name: len(tensor.dims) for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "LayerNormalization" and n_dims.get(node.input[1], 1) > 1 and node.name not in left_float:
+            cure = f"allowed: granularity tensor, or per_layer: {{{node.name!r}: fp32}}"
+            reason = f"onnx has no int8-static per channel for {node.op_type} over several dimensions; {cure}"
+            raise Unsupported(reason, code="operator", operator=node.op_type)
 
 
 def _tool(prepared: Path, path: Path, quant: Quant, items: np.ndarray) -> None:
