@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from edgebook.errors import Unsupported
+from edgebook.errors import Unsupported, one_line
 from edgebook.runtimes.base import Quant
 
 BOTH_GRANULARITIES = ("channel", "tensor")
@@ -37,3 +37,14 @@ def require_matches(name: str, quant: Quant, layers: list[str]) -> None:
     for pattern, _ in quant.per_layer:
         if not any(re.search(pattern, layer) for layer in layers):
             raise Unsupported(f"{name}: {pattern!r} matches no layer; there are {', '.join(layers)[:200]}", code="algorithm")
+
+
+# what quantization tools raise for networks that they cannot take
+TOOL_ERRORS = (ValueError, RuntimeError, LookupError, TypeError, AttributeError)
+SIMPLER = "; allowed: int8-dynamic or int8-weight, which need no scales of activations"
+
+
+def tool_failure(runtime: str, quant: Quant, error: Exception) -> Unsupported:
+    """What a quantization tool has raised, in one line, with the formats of the runtime that ask less of it."""
+    reason = f"{runtime}: its quantization tool fails on this network ({quant.precision}, {quant.algorithm}): {one_line(error)}"
+    return Unsupported(reason + (SIMPLER if quant.precision.endswith("static") else ""), code="algorithm")

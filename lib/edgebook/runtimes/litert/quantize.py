@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from edgebook.errors import Unsupported, one_line
+from edgebook.errors import BadInput, Unsupported
 from edgebook.runtimes import calibration, one_step
 from edgebook.runtimes.base import Quant
 from edgebook.runtimes.litert.flatbuffer import operator_outputs
 from edgebook.runtimes.litert.one_step import calibration_feeds, join_ranges
-from edgebook.runtimes.options import BOTH_GRANULARITIES, require, require_matches
+from edgebook.runtimes.options import BOTH_GRANULARITIES, TOOL_ERRORS, require, require_matches, tool_failure
 
 # ai-edge-quantizer's names of the algorithms that choose the scales of weights; those of activation ranges take min-max there
 WEIGHTS = {"minmax": "min_max_uniform_quantize", "mse": "MSE", "octav": "OCTAV", "recover": "dequantized_weight_recovery"}
@@ -52,8 +52,10 @@ def quantize(source: Path, path: Path, quant: Quant, items: np.ndarray) -> dict[
     ranges = activation_ranges(source, items, quant.algorithm, recipe) if work.need_calibration else None
     try:
         work.quantize(ranges).export_model(str(path), overwrite=True)
-    except (ValueError, RuntimeError) as error:
-        raise Unsupported(f"litert: {quant.precision}, {quant.algorithm}: {one_line(error)}", code="algorithm") from error
+    except (BadInput, Unsupported):  # the time limit of an export
+        raise
+    except TOOL_ERRORS as error:
+        raise tool_failure("litert", quant, error) from error
     one_step.copy_description(source, path)
     return {}
 

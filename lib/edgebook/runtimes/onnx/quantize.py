@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from edgebook.errors import Unsupported, one_line
+from edgebook.errors import BadInput, Unsupported
 from edgebook.files import scratch
 from edgebook.runtimes import calibration
 from edgebook.runtimes.base import Quant
 from edgebook.runtimes.onnx.weights import bf16_weights, weight_only
-from edgebook.runtimes.options import BOTH, BOTH_GRANULARITIES, require, require_matches
+from edgebook.runtimes.options import BOTH, BOTH_GRANULARITIES, TOOL_ERRORS, require, require_matches, tool_failure
 
 CHUNK = 16  # calibration items whose intermediate values are held in memory at a time
 _WEIGHT_ONLY = {
@@ -71,9 +71,10 @@ def quantize(source: Path, path: Path, quant: Quant, items: np.ndarray) -> dict[
             _check_norms(prepared, quant)
             try:
                 _tool(prepared, path, quant, items)
-            except (ValueError, RuntimeError, LookupError, TypeError, AttributeError, NotImplementedError) as error:
-                reason = f"onnx: the tool that makes {quant.precision} fails on this network: {one_line(error)}"
-                raise Unsupported(reason, code="algorithm") from error
+            except (BadInput, Unsupported):  # the time limit of an export, a layer that is not there
+                raise
+            except TOOL_ERRORS as error:
+                raise tool_failure("onnx", quant, error) from error
     return {}
 
 
