@@ -44,7 +44,7 @@ GOALS = """
 | resnet8 28x28 int8 on cortex-m4 | 2.2 instructions per MAC, 84,000 B flash, 41,000 B RAM |
 | the same at 4 bits | 46,000 B flash, 1.2 times the instructions of int8; at 2 bits 27,000 B |
 | conv1d on cortex-m0 | 8,300 B flash, 1,600 B RAM |
-| one step of a GRU with 64 units on cortex-m4 | the spike took 20,000 B, 696 B, 72,000 instructions |
+| one step of a GRU with 64 units on cortex-m4 | 20,000 B flash, 696 B RAM, 72,000 instructions |
 | ds_cnn's depthwise layers on cortex-m4 | 3.0 instructions per MAC |
 """
 HEADER = "| net | weight bits | core | flash B | RAM B | stack B | instructions | per MAC |\n|---|---|---|---|---|---|---|---|"

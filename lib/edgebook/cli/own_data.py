@@ -127,14 +127,13 @@ def check_new(task: Task, path: Path) -> None:
 
 
 def write_description(task: Task, path: Path) -> Path:
-    """The description of a task as a file that stands for it. Raises BadInput as `check_new` does."""
+    """The description of a task as a file that stands for it; `check_new` comes before."""
     import os
 
     import yaml
 
     from edgebook.files import write_text
 
-    check_new(task, path)
     content = dict(task.description)
     for name in {"path", "items"} & content.keys():
         content[name] = os.path.relpath(content[name], path.absolute().parent)

@@ -26,8 +26,9 @@ def from_rows(rows: Items, item: np.ndarray, time: np.ndarray, description: Desc
     length = description.length or int(np.bincount(counts).argmax())
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     broken = _broken(rows, time[order], order, owner, counts, length)
-    x = np.zeros((len(counts), rows.x.shape[1], length), np.float32)
-    check_memory(x.shape, where)
+    shape = (len(counts), rows.x.shape[1], length)
+    check_memory(shape, where)
+    x = np.zeros(shape, np.float32)
     for n, (start, count) in enumerate(zip(starts, counts)):
         x[n, :, : min(count, length)] = rows.x[order[start : start + min(count, length)]].T
     heads, names = order[starts], item[order[starts]]

@@ -37,7 +37,7 @@ class Link:
         """The weights of the reader, one column per number that it reads."""
         if isinstance(self.reader, nn.Linear):
             return [self.reader.weight]
-        return [getattr(self.reader, f"weight_ih{suffix(0, direction)}") for direction in range(directions(self.reader))]
+        return [getattr(self.reader, name) for name in input_weights(self.reader)]
 
 
 def links(model: nn.Module) -> list[Link]:
@@ -79,7 +79,7 @@ def unit_slices(chain: list[Link]) -> Iterator[tuple[Place, Slices, Slices]]:
                 incoming: Slices = [(getattr(rnn, name), 0, gates) for name in names]
                 outgoing: Slices = [(getattr(rnn, names[1]), 1, units[:, None])]
                 if layer + 1 < rnn.num_layers:
-                    readers = [getattr(rnn, f"weight_ih{suffix(layer + 1, d)}") for d in range(directions(rnn))]
+                    readers = [getattr(rnn, name) for name in input_weights(rnn, layer + 1)]
                     columns = torch.tensor([direction * hidden])
                 else:
                     readers = link.reading_weights()
@@ -116,6 +116,11 @@ def keep_units(chain: list[Link], remaining: dict[Place, Tensor]) -> None:
             link.reader.input_size = link.width
     for link in chain:
         link.rnn.flatten_parameters()
+
+
+def input_weights(rnn: nn.RNNBase, layer: int = 0) -> list[str]:
+    """Names of the weights that read the inputs of a layer, one per direction."""
+    return [f"weight_ih{suffix(layer, direction)}" for direction in range(directions(rnn))]
 
 
 def directions(rnn: nn.RNNBase) -> int:

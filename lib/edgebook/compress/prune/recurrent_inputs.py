@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch_pruning.pruner import function
 
+from edgebook.compress.prune.hidden_slices import directions, input_weights
 from edgebook.errors import Unsupported
 
 
@@ -35,11 +36,6 @@ class RecurrentInputs(function.BasePruningFunc):
         return layer.hidden_size
 
 
-def input_weights(layer: nn.RNNBase) -> list[str]:
-    """Names of the weights that read the inputs, one per direction."""
-    return ["weight_ih_l0", *(["weight_ih_l0_reverse"] if layer.bidirectional else [])]
-
-
 @contextmanager
 def one_operator_each(modules: list[nn.RNNBase]) -> Iterator[None]:
     """Inside, each module is one operator for a tracer that follows gradients, whichever of its outputs is read. The shapes of
@@ -55,13 +51,13 @@ def one_operator_each(modules: list[nn.RNNBase]) -> Iterator[None]:
 
 
 def _stand_in(module: nn.RNNBase) -> Callable:
-    directions = 2 if module.bidirectional else 1
-    n_states, width = directions * module.num_layers, module.proj_size or module.hidden_size
+    n_directions = directions(module)
+    n_states, width = n_directions * module.num_layers, module.proj_size or module.hidden_size
 
     def forward(x: Tensor | PackedSequence, state: object = None) -> tuple[Tensor, Tensor | tuple[Tensor, Tensor]]:
         if isinstance(x, PackedSequence):
             raise Unsupported("packed sequences: which channels they come from cannot be followed", code="structure")
-        outputs = x.mean(-1, keepdim=True) + torch.zeros(*x.shape[:-1], directions * width, device=x.device)
+        outputs = x.mean(-1, keepdim=True) + torch.zeros(*x.shape[:-1], n_directions * width, device=x.device)
         batch = [x.shape[0 if module.batch_first else 1]] if x.ndim == 3 else []
         read = 0.0 * outputs.mean()  # states come from the outputs, so that both have one origin
         hidden = read + torch.zeros(n_states, *batch, width, device=x.device)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from edgebook.compress.prune.dependency_groups import channel_groups, make_pruner
-from edgebook.compress.prune.recurrent_inputs import input_weights
+from edgebook.compress.prune.hidden_slices import input_weights
 from edgebook.errors import one_line
 
 SHARE = 0.25  # of a group's channels that the trial removes: the first ones, so that halves of a split become uneven
