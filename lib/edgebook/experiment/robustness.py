@@ -20,31 +20,39 @@ from edgebook.rows import read_rows
 from edgebook.runtimes.base import Artifact
 from edgebook.tasks.corruptions import ATTACK, SEVERITIES, check, corrupt
 from edgebook.tasks.task import Task
+from edgebook.vocabulary import precision
 
 Row = dict[str, Any]
 CLEAN = "clean"
 EPSILONS = (0.02, 0.05, 0.1, 0.2, 0.4)  # of the items' standard deviation, severities 1 to 5
 
 
-def one_of_each_family(nb: Notebook, runtime: str) -> list[Row]:
-    """The float baseline of this run's case and seed in a runtime, then the version of each family with the best validation
-    score among its smaller half. Raises BadInput where nothing ran before.
+def one_of_each_family(nb: Notebook, runtimes: list[str]) -> list[Row]:
+    """The float baseline of this run's case and seed in the first of the runtimes, then of each family the version with the
+    best validation score among its smaller half, weights of fewer than 8 bits apart.
+
+    A family's files are those of the first runtime in which it has any. Raises BadInput where nothing ran before.
     """
-    here = [row for row in read_rows(nb.run_dir) if _is_usable(row, nb, runtime)]
-    bases = [row for row in here if is_float_baseline(row)]
+    here = [row for row in read_rows(nb.run_dir) if _is_usable(row, nb, runtimes)]
+    bases = [row for row in here if is_float_baseline(row) and row["runtime"] == runtimes[0]]
     if not bases:
-        raise BadInput(f"{nb.run_dir.name}: no float baseline in {runtime} for {nb.task.name} and {nb.model_label}")
-    versions = sorted((row for row in here if row["role"] == "version"), key=lambda row: row["size_bytes"])
-    chosen = bases[:1]
-    for family in dict.fromkeys(row["family"] for row in versions):
-        members = [row for row in versions if row["family"] == family]
-        chosen.append(max(members[: (len(members) + 1) // 2], key=lambda row: row["val_score"]))
-    return chosen
+        raise BadInput(f"{nb.run_dir.name}: no float baseline in {runtimes[0]} for {nb.task.name} and {nb.model_label}")
+    groups: dict[tuple[str, bool], list[Row]] = {}
+    for row in sorted((row for row in here if row["role"] == "version"), key=lambda row: row["size_bytes"]):
+        groups.setdefault((row["family"], precision(row["precision"]).weight_bits < 8), []).append(row)
+    return bases[:1] + [_small_and_good(members, runtimes) for members in groups.values()]
 
 
-def _is_usable(row: Row, nb: Notebook, runtime: str) -> bool:
-    """Whether a row has a file of this case, seed and runtime that takes single items."""
-    same = (row["case"], row["seed"], row["runtime"], row["batch_size"]) == (nb.case, nb["seed"], runtime, 1)
+def _small_and_good(members: list[Row], runtimes: list[str]) -> Row:
+    """members: by size."""
+    first = min((row["runtime"] for row in members), key=runtimes.index)
+    members = [row for row in members if row["runtime"] == first]
+    return max(members[: (len(members) + 1) // 2], key=lambda row: row["val_score"])
+
+
+def _is_usable(row: Row, nb: Notebook, runtimes: list[str]) -> bool:
+    """Whether a row has a file of this case, seed and one of the runtimes that takes single items."""
+    same = (row["case"], row["seed"], row["batch_size"]) == (nb.case, nb["seed"], 1) and row["runtime"] in runtimes
     return same and row["status"] == "ok" and bool(row["artifact"]) and row["notebook"] != nb.stem
 
 

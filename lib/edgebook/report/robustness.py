@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -19,17 +18,28 @@ Values = dict[str, Any]  # of one file on one corruption: score, delta, their in
 CLEAN = "clean"
 
 
-def table(rows: list[Row], *, severity: int = 3) -> pd.DataFrame:
-    """One line per file: its clean score, then the score under each corruption at a severity, with the paired difference from
-    the first file and its interval. Text.
-    """
-    return _table(rows, severity, lambda values, row: _score(values, row["metric"]))
-
-
 def details(rows: list[Row], key: str = "calibration_error", *, severity: int = 3) -> pd.DataFrame:
-    """The same for one of the metric's details, in percent or points; empty where the metric has no such detail."""
+    """One line per file: one of the metric's details in percent or points, on clean items and under each corruption at a
+    severity; empty where the metric has no such detail.
+    """
     having = [row for row in ok(rows) if key in _clean(row)]
-    return _table(having, severity, lambda values, row: fmt.share(values.get(key)))
+    lines = []
+    for row in having:
+        at = {f"{name} {severity}": by_severity[severity - 1] for name, by_severity in _corrupted(row).items()}
+        lines.append({split: fmt.share(values.get(key)) for split, values in ({CLEAN: _clean(row)} | at).items()})
+    return pd.DataFrame(lines, index=[_name(row) for row in having])
+
+
+def table(rows: list[Row]) -> pd.DataFrame:
+    """Text, one line per corruption and file, on clean items and at every severity: the score of the first file, of the others
+    the paired difference from it with its interval.
+    """
+    rows = ok(rows)
+    places = [(name, row) for name in (_corrupted(rows[0]) if rows else ()) for row in rows]
+    lines = [[_cell(values, row["metric"]) for values in (_clean(row), *_corrupted(row)[name])] for name, row in places]
+    severities = range(1, len(lines[0])) if lines else ()
+    index = [[name for name, _ in places], [_name(row) for _, row in places]]
+    return pd.DataFrame(lines, pd.MultiIndex.from_arrays(index), [CLEAN, *(f"severity {number}" for number in severities)])
 
 
 def curves(rows: list[Row], *, title: str = "Score by severity") -> Figure:
@@ -67,28 +77,38 @@ def notes(rows: list[Row]) -> list[str]:
     return [f"{_name(row)}: against {_name(rows[0])} it {_cost(row)}." for row in compared]
 
 
+def answer(rows: list[Row]) -> str:
+    """One sentence: which corruptions cost how many of the compressed files more than clean items do, and which none."""
+    compared = [_first_costs(row) for row in ok(rows) if "delta" in _clean(row)]
+    if not compared:
+        return "No compressed file could be compared."
+    counts = {name: sum(name in costs for costs in compared) for name in _corrupted(ok(rows)[0])}
+    costly = [f"{name} ({count} of {len(compared)} files)" for name, count in counts.items() if count]
+    harmless = [name for name, count in counts.items() if not count]
+    parts = [f"costs more than on clean items under {', '.join(costly)}"] if costly else []
+    parts += [f"no more than on clean items, as far as can be told, under {', '.join(harmless)}"] if harmless else []
+    return f"Compression {'' if costly else 'costs '}{'; '.join(parts)}."
+
+
 def _cost(row: Row) -> str:
-    low, places = _clean(row)["delta_lo"], []
-    for name, by_severity in _corrupted(row).items():
-        worse = [severity for severity, values in enumerate(by_severity, 1) if values["delta_hi"] < low]
-        places += [f"{name} from severity {worse[0]}"] if worse else []
+    places = [f"{name} from severity {severity}" for name, severity in _first_costs(row).items()]
     if not places:
         return "loses no more than on clean items, as far as can be told"
     return f"loses more than on clean items under {', '.join(places)}"
 
 
-def _table(rows: list[Row], severity: int, cell: Callable[[Values, Row], str]) -> pd.DataFrame:
-    """One line per file, a column for clean items and for each corruption."""
-    lines = []
-    for row in ok(rows):
-        at = {f"{name} {severity}": by_severity[severity - 1] for name, by_severity in _corrupted(row).items()}
-        lines.append({split: cell(values, row) for split, values in ({CLEAN: _clean(row)} | at).items()})
-    return pd.DataFrame(lines, index=[_name(row) for row in ok(rows)])
+def _first_costs(row: Row) -> dict[str, int]:
+    """Corruption -> the first severity at which the interval of the difference lies below that of the clean difference."""
+    low, costs = _clean(row)["delta_lo"], {}
+    for name, by_severity in _corrupted(row).items():
+        worse = [severity for severity, values in enumerate(by_severity, 1) if values["delta_hi"] < low]
+        costs |= {name: worse[0]} if worse else {}
+    return costs
 
 
 def _name(row: Row) -> str:
-    """The version with its number format: the quantized files of a network may have its label."""
-    return f"{fmt.name(row)} ({row['precision']})"
+    """The version with its runtime and number format: the quantized files of a network may have its label."""
+    return f"{fmt.name(row)} ({fmt.where(row)})"
 
 
 def _clean(row: Row) -> Values:
@@ -100,8 +120,8 @@ def _corrupted(row: Row) -> dict[str, list[Values]]:
     return row["extra"]["robustness"]["corrupted"]
 
 
-def _score(values: Values, metric: str) -> str:
+def _cell(values: Values, metric: str) -> str:
     if "delta" not in values:
-        return fmt.score(values["score"], metric)
+        return fmt.score(values["score"], metric, unit=True)
     ends = fmt.interval(values["delta_lo"], values["delta_hi"], lambda end: fmt.difference(end, metric))
-    return f"{fmt.score(values['score'], metric)} ({fmt.difference(values['delta'], metric)}, {ends})"
+    return fmt.with_interval(fmt.difference(values["delta"], metric), ends)
