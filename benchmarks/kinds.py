@@ -1,6 +1,6 @@
 """Which notebook runs for which kind of task: every notebook of the preset smoke on a small data set of each kind.
 
-    python benchmarks/kinds.py             runs them and prints a table
+    python benchmarks/kinds.py > docs/kinds.md             runs them and writes the page of the documentation
 
 Classification is the preset smoke itself. About ten minutes on two cores; what was done before is found again.
 """
@@ -17,6 +17,16 @@ from edgebook.paths import NOTEBOOKS, PRESETS, reports_dir
 from edgebook.rows import read_rows
 from edgebook.runner.notebook_file import reads
 
+INTRODUCTION = """# Kinds of task and notebooks
+
+Every notebook that reads data was run for a small data set of each kind, with the preset `smoke`. `works` means that it made at
+least one file that ran and was scored; a number leads to the reason below the table. `benchmarks/kinds.py` writes this page.
+Your own task is of the kind that this command shows:
+
+```console
+$ edgebook data path/to/data.csv
+```
+"""
 RUN = "kinds-and-notebooks"
 SMALL = {"batch_size": 64, "lr": 0.01}
 POINTS: dict[str, dict[str, Any]] = {
@@ -61,8 +71,8 @@ def cell(rows: list[dict[str, Any]], notebook: str) -> str:
     return reasons[0] if reasons else "nothing to do"
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """The table in Markdown, with its reasons."""
+def page(rows: list[dict[str, Any]]) -> str:
+    """The page in Markdown: a table of notebooks and kinds, with its reasons."""
     stems = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb")) if "data" in reads(path.stem)]
     tasks = {"classification": "mnist1d", **{kind: point["task"] for kind, point in POINTS.items()}}
     kinds = list(tasks)
@@ -77,7 +87,8 @@ def table(rows: list[dict[str, Any]]) -> str:
                 text = f"no ({reasons.index(text) + 1})"
             cells.append(text)
         lines.append(f"| `{stem}` | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n\n" + "\n".join(f"{number}. {reason}" for number, reason in enumerate(reasons, 1)) + "\n"
+    notes = [f"{number}. {reason}" for number, reason in enumerate(reasons, 1)]
+    return "\n".join([INTRODUCTION, *lines, "", *notes]) + "\n"
 
 
 def main() -> None:
@@ -86,8 +97,9 @@ def main() -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(yaml.safe_dump(preset(), sort_keys=False), encoding="utf-8")
     for given in ("smoke", str(file)):
-        subprocess.run([sys.executable, "-c", "from edgebook.cli import main; main()", "run", given, "--plain"], check=False)
-    print(table([*read_rows(folder.parent / "smoke"), *read_rows(folder)]))
+        command = [sys.executable, "-c", "from edgebook.cli import main; main()", "run", given, "--plain"]
+        subprocess.run(command, check=False, stdout=sys.stderr)  # the page alone goes to stdout
+    print(page([*read_rows(folder.parent / "smoke"), *read_rows(folder)]), end="")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Which layer goes through which technique and runtime: a small network of each, tried as `edgebook doctor --model` does.
 
-python benchmarks/layers.py                              a table for ONNX Runtime, in Markdown
-python benchmarks/layers.py --runtimes litert tflm vela  for other runtimes: about ten seconds for each layer
+python benchmarks/layers.py > docs/layers.md           the page of the documentation: about ten minutes on one core
+python benchmarks/layers.py --runtimes onnx litert     fewer runtimes
 """
 
 from __future__ import annotations
@@ -13,12 +13,24 @@ from pathlib import Path
 
 import torch
 
-from edgebook.experiment.suitability import Finding, examine
+from edgebook.experiment.suitability import RUNTIMES, STAGES, Finding, examine
 from edgebook.models import allow_network
 from edgebook.tasks import load_task
 
 ROOT = Path(__file__).parents[1]
 NETWORKS = Path(__file__).with_name("layer_networks.py")
+INTRODUCTION = """# Layers and what they go through
+
+Each layer stands in a small network that is trained for two epochs on a few items, then goes through every technique and is
+exported to every runtime, as `edgebook doctor` does with yours:
+
+```console
+$ edgebook doctor --model net.py:build --task data.npz
+```
+
+`works` means that it ran and, for a file, that the file agrees with the network; a number leads to the reason at the end of the
+page. A dash stands where there is nothing to try. `benchmarks/layers.py` writes this page.
+"""
 TASKS = {"image": "digits", "sequence": "mnist1d"}
 
 
@@ -29,7 +41,7 @@ def networks() -> dict[str, str]:
     return layer_networks.LAYERS
 
 
-def findings(function: str, runtimes: tuple[str, ...] = ("onnx",)) -> list[Finding]:
+def findings(function: str, runtimes: tuple[str, ...]) -> list[Finding]:
     """What was found of one network."""
     name = f"{NETWORKS}:{function}"
     allow_network(name)
@@ -37,21 +49,29 @@ def findings(function: str, runtimes: tuple[str, ...] = ("onnx",)) -> list[Findi
     return list(examine(load_task(TASKS[kind]), name, runtimes=runtimes))
 
 
-def table(results: dict[str, list[Finding]]) -> str:
-    """The table in Markdown, with its reasons."""
-    stages = list(dict.fromkeys(finding.stage for found in results.values() for finding in found))
+def page(results: dict[str, list[Finding]]) -> str:
+    """The page in Markdown: a table of techniques, a table of files, the reasons that both refer to."""
     reasons: list[str] = []
+    techniques = table(results, ["network", *STAGES], reasons)
+    stages = dict.fromkeys(finding.stage for findings in results.values() for finding in findings)
+    files = table(results, [stage for stage in stages if stage not in ("network", *STAGES)], reasons)
+    notes = "\n".join(f"{number}. {reason}" for number, reason in enumerate(reasons, 1))
+    return f"{INTRODUCTION}\n## Techniques\n\n{techniques}\n## Files\n\n{files}\n## Reasons\n\n{notes}\n"
+
+
+def table(results: dict[str, list[Finding]], stages: list[str], reasons: list[str]) -> str:
+    """One line per layer, a column per stage; reasons that are new are added to the list."""
     lines = ["| layer | " + " | ".join(stages) + " |", "|---" * (len(stages) + 1) + "|"]
-    for function, found in results.items():
-        by_stage = {finding.stage: finding for finding in found}
+    for function, findings in results.items():
+        by_stage = {finding.stage: finding for finding in findings}
         cells = [_cell(by_stage.get(stage), reasons) for stage in stages]
         lines.append(f"| {networks()[function]} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n\n" + "\n".join(f"{number}. {reason}" for number, reason in enumerate(reasons, 1)) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def _cell(finding: Finding | None, reasons: list[str]) -> str:
     if finding is None:
-        return ""
+        return "–"
     reason = finding.detail.partition("MACs; ")[2] if finding.works else finding.detail
     if not reason:
         return "works"
@@ -62,14 +82,14 @@ def _cell(finding: Finding | None, reasons: list[str]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runtimes", nargs="+", default=["onnx"])
+    parser.add_argument("--runtimes", nargs="+", default=RUNTIMES)
     given = parser.parse_args()
     torch.set_num_threads(1)
     results = {}
     for function in networks():
         results[function] = findings(function, tuple(given.runtimes))
         print(f"{function}: {sum(finding.works for finding in results[function])} work", file=sys.stderr, flush=True)
-    print(table(results))
+    print(page(results), end="")
 
 
 if __name__ == "__main__":
