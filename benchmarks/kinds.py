@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from edgebook.errors import BadInput
+from edgebook.experiment.preflight import check
 from edgebook.paths import NOTEBOOKS, PRESETS, reports_dir
 from edgebook.rows import read_rows
 from edgebook.runner.notebook_file import reads
+from edgebook.runner.plan import plan
+from edgebook.runner.preset import read_preset
 
 INTRODUCTION = """# Kinds of task and notebooks
 
@@ -51,15 +56,36 @@ DISTILLED: dict[str, dict[str, Any]] = {
 
 
 def preset() -> dict[str, Any]:
-    """The preset smoke with a point of each kind."""
+    """The preset smoke with a point of each kind, and one for each notebook that names a student of its own."""
     content = yaml.safe_load((PRESETS / "smoke.yaml").read_text(encoding="utf-8"))
     points = []
     for kind, point in POINTS.items():
         shared = {**point.get("params", {}), "baseline_recipe": {"epochs": 3, **SMALL}}
-        own = {"48_students": STUDENTS[kind], "40_distill": DISTILLED[kind]}
-        points.append({**point, "params": shared, "skip": list(own)})
-        points += [{**point, "only": [stem], "params": {**shared, **values}} for stem, values in own.items()]
+        with_student = {"48_students": STUDENTS[kind], "40_distill": DISTILLED[kind], "50_search": DISTILLED[kind]}
+        points.append({**point, "params": shared, "skip": list(with_student)})
+        points += [{**point, "only": [stem], "params": {**shared, **values}} for stem, values in with_student.items()]
     return content | {"points": points, "once": []}
+
+
+def without_refused(content: dict[str, Any], file: Path) -> dict[tuple[str, str], str]:
+    """Write the preset without what is refused before anything runs; (notebook, task) -> the reason."""
+    refused = {}
+    file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    for execution in plan(read_preset(file), RUN):
+        try:
+            check([execution])
+        except BadInput as error:
+            refused[execution.notebook, execution.params["task"]] = str(error).removeprefix(f"{execution.name}: ")
+    points = []
+    for point in content["points"]:
+        without = [stem for stem, task in refused if task == point["task"]]
+        if "only" not in point:
+            points.append({**point, "skip": [*point["skip"], *without]})
+        elif not set(point["only"]) <= set(without):
+            points.append(point)
+    content |= {"points": points}
+    file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return refused
 
 
 def cell(rows: list[dict[str, Any]], notebook: str) -> str:
@@ -71,7 +97,7 @@ def cell(rows: list[dict[str, Any]], notebook: str) -> str:
     return reasons[0] if reasons else "nothing to do"
 
 
-def page(rows: list[dict[str, Any]]) -> str:
+def page(rows: list[dict[str, Any]], refused: dict[tuple[str, str], str]) -> str:
     """The page in Markdown: a table of notebooks and kinds, with its reasons."""
     stems = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb")) if "data" in reads(path.stem)]
     tasks = {"classification": "mnist1d", **{kind: point["task"] for kind, point in POINTS.items()}}
@@ -81,7 +107,8 @@ def page(rows: list[dict[str, Any]]) -> str:
     for stem in stems:
         cells = []
         for kind in kinds:
-            text = cell([row for row in rows if (row["task"], row["notebook"]) == (tasks[kind], stem)], stem)
+            here = [row for row in rows if (row["task"], row["notebook"]) == (tasks[kind], stem)]
+            text = refused.get((stem, tasks[kind])) or cell(here, stem)
             if text != "works":
                 reasons += [text] if text not in reasons else []
                 text = f"no ({reasons.index(text) + 1})"
@@ -95,11 +122,11 @@ def main() -> None:
     folder = reports_dir() / RUN
     file = folder.parent / f"{RUN}.yaml"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(yaml.safe_dump(preset(), sort_keys=False), encoding="utf-8")
+    refused = without_refused(preset(), file)
     for given in ("smoke", str(file)):
         command = [sys.executable, "-c", "from edgebook.cli import main; main()", "run", given, "--plain"]
         subprocess.run(command, check=False, stdout=sys.stderr)  # the page alone goes to stdout
-    print(page([*read_rows(folder.parent / "smoke"), *read_rows(folder)]), end="")
+    print(page([*read_rows(folder.parent / "smoke"), *read_rows(folder)], refused), end="")
 
 
 if __name__ == "__main__":

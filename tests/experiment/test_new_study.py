@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 from typer.testing import CliRunner
 
 from edgebook.cli import app
@@ -84,6 +85,33 @@ def test_the_command_says_what_it_chose(here):
     assert "net.py is written" in done.stdout
     assert "1,294 items, batches of 64, 74 epochs: about 1,554 steps" in done.stdout
     assert done.stdout.endswith("now: edgebook run mine.yaml\n")
+
+
+def test_what_the_data_do_not_say_is_set_and_written_beside_the_preset(here):
+    rng = np.random.default_rng(0)
+    lines = ["a,b,quality", *(f"{a:.3f},{b:.3f},{'good' if a > b else 'bad'}" for a, b in rng.normal(size=(200, 2)))]
+    (here / "data.csv").write_text("\n".join(lines))
+    done = CliRunner().invoke(app, ["new", "mine", "--task", "data.csv", "--set", "label=quality"])
+    assert done.exit_code == 0
+    assert yaml.safe_load((here / "mine-data.yaml").read_text()) == {"path": "data.csv", "label": "quality"}
+    (point,) = yaml.safe_load((here / "mine.yaml").read_text())["points"]
+    assert point["task"] == "mine-data.yaml"
+    check(plan(read_preset(here / "mine.yaml"), "mine"))
+    again = CliRunner().invoke(app, ["new", "mine", "--task", "data.csv", "--set", "label=quality"])
+    assert "mine-data.yaml: is there already" in str(again.exception)
+    refused = CliRunner().invoke(app, ["new", "other", "--task", "data.csv", "--model", "resnet8", "--set", "label=quality"])
+    assert refused.exit_code
+    assert not (here / "other-data.yaml").exists()
+
+
+def test_a_folder_needs_no_slash(here):
+    for label in ("cat", "dog"):
+        (here / "pets" / label).mkdir(parents=True)
+        for number in range(20):
+            Image.fromarray(np.full((8, 8), 10 * number, np.uint8)).save(here / "pets" / label / f"{number}.png")
+    assert CliRunner().invoke(app, ["new", "mine", "--task", "pets"]).exit_code == 0
+    (point,) = yaml.safe_load((here / "mine.yaml").read_text())["points"]
+    assert point["task"] == "./pets"
 
 
 def test_what_cannot_be_begun_is_one_line(here):

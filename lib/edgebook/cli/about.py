@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from edgebook.cli.own_data import Settings, load, read_settings
 from edgebook.errors import BadInput
 
 
@@ -31,10 +32,11 @@ def doctor(
     model: Annotated[str | None, typer.Option(help="architecture, path/to/net.py:build, package:name or net.pt2")] = None,
     task: Annotated[str | None, typer.Option(help="data set, or a path to your own")] = None,
     shape: Annotated[list[str] | None, typer.Option(help="width=32: an argument of the builder; repeatable")] = None,
+    set_: Settings = None,
 ) -> None:
     """What is here: machine, runtimes, data sets. With --model and --task: what will work with these, in a minute."""
     if model or task:
-        return _examine(model, task, shape or [])
+        return _examine(model, task, shape or [], set_)
     from edgebook.boards import emulated
     from edgebook.measure import machine
     from edgebook.paths import store_dir
@@ -55,22 +57,20 @@ def doctor(
     print(f"{'store':>14}: {store_dir()}")
 
 
-def _examine(model: str | None, task: str | None, shape: list[str]) -> None:
+def _examine(model: str | None, task: str | None, shape: list[str], set_: list[str] | None) -> None:
     """Print what works with a network and data; exit code 1 where the network itself does not."""
     import torch
 
-    from edgebook.cli.own_data import read_settings
     from edgebook.experiment.suitability import examine
     from edgebook.models import allow_network
     from edgebook.naming import is_path
-    from edgebook.tasks import load_task
 
     if not (model and task):
         raise BadInput(f"doctor: --model = {model!r}, --task = {task!r}; allowed: both, or none")
     if is_path(model):
         allow_network(model)
     torch.set_num_threads(1)
-    loaded = load_task(task)
+    loaded = load(task, set_)
     print(f"{'data':>20}: {loaded.kind_name}, {len(loaded.x_train):,} training items of shape {loaded.input_shape}")
     for finding in examine(loaded, model, read_settings(shape)):
         print(f"{finding.stage:>20}: {'' if finding.works else 'NO, '}{finding.detail}", flush=True)

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from edgebook.cli.own_data import Settings, check_new, load, name_or_path, write_description
+from edgebook.errors import BadInput
+
 
 def example(
     name: Annotated[str | None, typer.Argument(help="name of an example; all are listed when left out")] = None,
@@ -31,13 +34,24 @@ def new(
         str | None,
         typer.Option(help="architecture, or path/to/net.py:build, written when absent; what suits the data if left out"),
     ] = None,
+    set_: Settings = None,
 ) -> None:
-    """Write a preset for your data and network that runs at once."""
+    """Write a preset for your data and network that runs at once; with --set a description of the data beside it."""
     from edgebook.experiment.new_study import new_study
     from edgebook.parameters import check
 
     check({"run": name}, where="NAME")
-    study = new_study(name, task, model, Path.cwd())
+    description = Path(f"{name}-data.yaml")
+    if set_:
+        loaded = load(task, set_)
+        check_new(loaded, description, where="--set")
+        write_description(loaded, description)
+    try:
+        study = new_study(name, str(description) if set_ else name_or_path(task), model, Path.cwd())
+    except BadInput:
+        if set_:
+            description.unlink()
+        raise
     for note in study.notes:
         print(note)
     print(f"{study.preset}\nnow: edgebook run {name}.yaml")

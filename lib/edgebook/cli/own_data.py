@@ -59,10 +59,18 @@ def load(task: str, set_: list[str] | None) -> Task:
     from edgebook.tasks import load_task
     from edgebook.tasks.formats import load_path
 
-    settings = read_settings(set_ or [])
+    task, settings = name_or_path(task), read_settings(set_ or [])
     if settings and not is_path(task):
         raise BadInput(f"--set: {task} is not made of your own files; allowed: a path")
     return load_path(task, **settings) if settings else load_task(task)
+
+
+def name_or_path(task: str) -> str:
+    """The task as it is given, but `./flowers` for a file or folder `flowers` that is there, where no data set has that name."""
+    from edgebook.naming import is_path
+    from edgebook.tasks import TASKS
+
+    return f"./{task}" if not is_path(task) and task not in TASKS and Path(task).exists() else task
 
 
 def read_settings(texts: list[str]) -> dict[str, Any]:
@@ -117,13 +125,13 @@ def _title(task: Task, number: int) -> str:
     return task.class_names[int(y)] if task.class_names else ", ".join(f"{value:.3g}" for value in y.reshape(-1).tolist())
 
 
-def check_new(task: Task, path: Path) -> None:
+def check_new(task: Task, path: Path, *, where: str = "--write") -> None:
     """Raises BadInput for a description that is there already, and for a task that has none."""
     if path.exists() or path.suffix != ".yaml":
         given = "is there already" if path.exists() else "is no .yaml file"
-        raise BadInput(f"--write {path}: {given}; allowed: a new .yaml file")
+        raise BadInput(f"{where} {path}: {given}; allowed: a new .yaml file")
     if not task.description:
-        raise BadInput(f"--write {path}: {task.name} is not made of your own files; allowed: a path")
+        raise BadInput(f"{where} {path}: {task.name} is not made of your own files; allowed: a path")
 
 
 def write_description(task: Task, path: Path) -> Path:

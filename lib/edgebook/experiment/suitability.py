@@ -47,6 +47,7 @@ REPLACED = {  # what stands in the way, as reasons name it -> what to take inste
     "MultiheadAttention": "convolutions or a recurrent layer",
     "cannot be called step by step": "the included gru or lstm with directions: 1, head: last",
     "float model": "a network of the included layers",
+    "non-NHWC": "ReLU in place of PReLU after a dense layer",
 }
 
 

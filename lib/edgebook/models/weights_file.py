@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from pathlib import Path
 
 import torch
@@ -49,7 +50,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
             except SafetensorError as error:
                 raise BadInput(f"{path}: is no safetensors file: {line_of(str(error))}") from None
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings(action="ignore"):  # of another protocol of pickle: what follows is one line
+                state = torch.load(path, map_location="cpu", weights_only=True)
     except BadInput:
         raise
     except OSError as error:

@@ -188,5 +188,6 @@ def _notes(items: Items, splits: np.ndarray) -> tuple[str, ...]:
     if n_unused := int((splits == "unused").sum()):
         notes.append(f"{n_unused} items that are not normal are left out, since their groups are in train")
     if items.skipped:
-        notes.append(f"{len(items.skipped)} broken items are left out: {'; '.join(items.skipped[:3])}")
+        n, shown = len(items.skipped), "; ".join(items.skipped[:3])
+        notes.append(f"1 broken item is left out: {shown}" if n == 1 else f"{n} broken items are left out: {shown}")
     return tuple(notes)

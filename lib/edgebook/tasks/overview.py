@@ -64,7 +64,8 @@ def _groups(task: Task) -> str:
 
 def _values(task: Task) -> str:
     low, high, mean = float(task.x_train.min()), float(task.x_train.max()), float(task.x_train.mean())
-    return f"{low:.3g} to {high:.3g}, mean {mean:.3g} in train (after scale and offset)"
+    shown = mean if abs(mean) > 1e-4 * max(abs(low), abs(high)) else 0  # rounding leaves 1e-9 of a mean that was taken away
+    return f"{low:.3g} to {high:.3g}, mean {shown:.3g} in train (after scale and offset)"
 
 
 def _targets(task: Task) -> str:
