@@ -17,7 +17,7 @@ from edgebook.report import plots, theme
 from edgebook.report.document import read
 from edgebook.report.pages.about import machines, one_line
 from edgebook.report.pages.index import index
-from edgebook.report.pages.notebook_page import mathml, page
+from edgebook.report.pages.notebook_page import page
 from edgebook.report.tables import show
 from edgebook.rows import new_row, read_rows, write_rows
 from edgebook.run_folder import write_run
@@ -205,11 +205,16 @@ def test_page_says_who_measured(text):
     assert "Workbook at commit: 0123456789abcdef" in footer
 
 
-def test_formulas_become_mathml_and_code_and_prices_stay():
-    text = "The share $1/d + 1/k^2$ of $\\alpha$ costs 5$ and 6$; `$x$`.\n```\n$y$\n```"
-    shown = mathml(text)
-    assert shown.count("<math") == 2
-    assert "costs 5$ and 6$; `$x$`.\n```\n$y$\n```" in shown
+def test_formulas_become_mathml_and_code_and_prices_stay(tmp_path):
+    prose = "The share $1/d + k^2$ of $\\alpha$ costs 5$ and 6$; `$x$`.\n\n```\n$y$\n```"
+    cells = [nbformat.v4.new_markdown_cell(f"# Cost\n\n{prose}")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "n.ipynb")
+    text = page(tmp_path / "n.ipynb", tmp_path / "n.html", rows=[], home=None).read_text(encoding="utf-8")
+    first, second = re.findall(r"<math.*?</math>", text)
+    assert "<msup><mi>k</mi><mn>2</mn></msup>" in first
+    assert "<mi>&#x003B1;</mi>" in second  # alpha
+    assert "costs 5$ and 6$; <code>$x$</code>" in text
+    assert "$y$" in text
 
 
 def test_page_without_rows_or_notebook(tmp_path):

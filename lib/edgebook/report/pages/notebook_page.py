@@ -28,6 +28,7 @@ CDN = (
     "jupyter_widgets_base_url",
 )
 FORMULA = re.compile(r"(?<![\\$\w])\$(?=[^\s$])([^$]*[^\s$\\])\$(?![\w$])")
+MARK = re.compile("\ue000(\\d+)\ue001")  # of a formula, in characters that no text has
 LIVE = ("application/vnd.jupyter.widget-view+json", "application/javascript")  # need a kernel or a CDN
 
 
@@ -40,7 +41,8 @@ def page(notebook_path: Path, html_path: Path, *, rows: list[Row] | None = None,
     notebook_path, html_path = Path(notebook_path), Path(html_path)
     if not notebook_path.is_file():
         raise BadInput(f"{notebook_path}: no such notebook")
-    notebook = _prepared(nbformat.read(notebook_path, as_version=4))
+    formulas: list[str] = []
+    notebook = _prepared(nbformat.read(notebook_path, as_version=4), formulas)
     exporter = HTMLExporter(
         template_name="page",
         extra_template_basedirs=[str(TEMPLATES)],
@@ -61,7 +63,7 @@ def page(notebook_path: Path, html_path: Path, *, rows: list[Row] | None = None,
     }
     resources = {"edgebook": about, "metadata": {"name": about["title"], "path": str(notebook_path.parent)}}
     text, _ = exporter.from_notebook_node(notebook, resources=resources)
-    write_text(html_path, closed(text))
+    write_text(html_path, MARK.sub(lambda match: convert(formulas[int(match[1])]), closed(text)))
     return html_path
 
 
@@ -83,12 +85,14 @@ def footer(rows: list[Row]) -> list[str]:
     return [f"{head}: {text}" for head, text in texts.items() if text]
 
 
-def _prepared(notebook: Any) -> Any:
-    """The notebook without what cannot work offline (widgets, scripts) and what is no news; endless prints are cut."""
+def _prepared(notebook: Any, formulas: list[str]) -> Any:
+    """The notebook without what cannot work offline (widgets, scripts) and what is no news; endless prints are cut, and formulas
+    are moved to the list.
+    """
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = mathml(cell.source)
+            cell.source = marked(cell.source, formulas)
         if cell.cell_type != "code":
             continue
         cell.outputs = [output for output in cell.outputs if not output.get("text", "").startswith(WAITING)]
@@ -104,10 +108,18 @@ def _prepared(notebook: Any) -> Any:
     return notebook
 
 
-def mathml(text: str) -> str:
-    r"""Markdown with its `$\LaTeX$` as MathML, which browsers draw without a script; code is left as it is."""
+def marked(text: str, formulas: list[str]) -> str:
+    r"""Markdown with a mark in place of each `$\LaTeX$`, which is added to the list; code is left as it is.
+
+    The page's formulas are MathML, which browsers draw without a script; nbconvert would take its elements apart.
+    """
+
+    def mark(match: re.Match) -> str:
+        formulas.append(match[1])
+        return f"\ue000{len(formulas) - 1}\ue001"
+
     parts = re.split(r"(```.*?```|`[^`\n]*`)", text, flags=re.DOTALL)
-    return "".join(part if part.startswith("`") else FORMULA.sub(lambda match: convert(match[1]), part) for part in parts)
+    return "".join(part if part.startswith("`") else FORMULA.sub(mark, part) for part in parts)
 
 
 def _alts(output: Any, cell: Any) -> dict[str, str]:

@@ -17,7 +17,8 @@ def matrices(tensors: Mapping[str, Tensor], *, title: str, decimals: int = 0) ->
     figure, axes = theme.new_figure(title, wide=2.3 * len(tensors), high=2.7, panels=len(tensors))
     for panel, (name, values) in zip([axes] if len(tensors) == 1 else axes, tensors.items(), strict=True):
         look = {"cbar": False, "square": True, "linewidths": 1, "xticklabels": False, "yticklabels": False}
-        sns.heatmap(values.float().numpy(), annot=True, fmt=f".{decimals}f", cmap="Blues", ax=panel, **look)
+        shown = values.float().numpy().round(decimals) + 0.0  # no -0.0
+        sns.heatmap(shown, annot=True, fmt=f".{decimals}f", cmap="Blues", ax=panel, **look)
         panel.set_title(name, fontsize=9, fontweight="normal", loc="center")
     return figure
 
@@ -28,5 +29,7 @@ def curves(x: Tensor, lines: Mapping[str, Tensor], *, title: str, x_label: str =
     figure, axes = theme.new_figure(title, wide=5.2, high=2.9)
     sns.lineplot(frame, x="x", y="y", hue="line", style="line", palette=theme.colours(list(lines)), ax=axes)
     axes.set(xlabel=x_label, ylabel=y_label)
-    axes.legend(title=None)
+    handles, names = axes.get_legend_handles_labels()
+    axes.get_legend().remove()
+    figure.legend(handles, names, loc="outside lower left", ncols=3)
     return figure
