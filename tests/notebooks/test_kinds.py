@@ -34,6 +34,7 @@ PRESET = {
     "notebooks": {
         "10_baseline": {},
         "20_prune_sweep": {
+            "runtimes": ["onnx"],  # files of the other one are made by the quantization
             "importances": ["taylor"],  # gradients of the kind's loss
             "pruning_ratios": [0.5],
             "finetune_recipe": {"epochs": 1},
@@ -46,7 +47,7 @@ PRESET = {
             "granularities": ["channel"],
             "algorithms": ["minmax"],
             "n_calibration": 64,
-            "calibration_sizes": [16],
+            "calibration_sizes": [],
             "calibration_seeds": [0],
             "repairs": [],
         },
