@@ -16,6 +16,7 @@ from edgebook.rows import Row
 
 Values = dict[str, Any]  # of one file on one corruption: score, delta, their intervals, details
 CLEAN = "clean"
+COLUMNS = 3  # panels side by side
 
 
 def details(rows: list[Row], key: str = "calibration_error", *, severity: int = 3) -> pd.DataFrame:
@@ -54,27 +55,31 @@ def curves(rows: list[Row], *, title: str = "Score by severity") -> Figure:
         for severity, values in enumerate([_clean(row), *by_severity])
     ]
     frame = pd.DataFrame(points)
-    figure, panels = theme.new_figure(title, wide=2.1 * len(names) + 0.8, high=3.2, panels=len(names))
-    palette = theme.colours(list(dict.fromkeys(frame["version"])))
+    high = 2.4 * -(-len(names) // COLUMNS) + 1.2
+    figure, panels = theme.new_figure(title, wide=8.0, high=high, panels=len(names), columns=COLUMNS)
+    base, *others = dict.fromkeys(frame["version"])
+    palette = {base: theme.family("baseline").colour} | theme.colours(others)
+    dashes = {name: (3, 1.5) if number > len(theme.SERIES) else "" for number, name in enumerate(palette)}  # colours repeat
+    look = {"hue": "version", "style": "version", "palette": palette, "dashes": dashes, "legend": False}
     for axes, name in zip([panels] if len(names) == 1 else panels, names, strict=True):
-        part = frame[frame["corruption"] == name]
-        sns.lineplot(part, x="severity", y="score", hue="version", palette=palette, legend=False, ax=axes)
+        sns.lineplot(frame[frame["corruption"] == name], x="severity", y="score", ax=axes, **look)
         axes.set_title(name, fontsize=9, fontweight="normal", loc="center")
         axes.set(xlabel="severity", ylabel=f"{shown.label}, {shown.unit}" if axes.get_subplotspec().is_first_col() else "")
-        axes.set_ylim(frame["score"].min() - 2, frame["score"].max() + 2)
-    handles = [figure.axes[0].plot([], [], color=colour, label=name)[0] for name, colour in palette.items()]
-    figure.legend(handles=handles, loc="outside lower left", ncols=3)
+        axes.set(xticks=frame["severity"].unique(), ylim=(frame["score"].min() - 2, frame["score"].max() + 2))
+    styles = {name: {"color": colour, "ls": "--" if dashes[name] else "-"} for name, colour in palette.items()}
+    handles = [figure.axes[0].plot([], [], label=name, **style)[0] for name, style in styles.items()]
+    figure.legend(handles=handles, loc="outside lower left", ncols=2)
     return figure
 
 
 def notes(rows: list[Row]) -> list[str]:
-    """One sentence per compressed file: under which corruptions it loses more against the first file than on clean items.
+    """One sentence per file that loses more against the first one under some corruption than on clean items.
 
     A corruption counts when the interval of its paired difference lies below that of the clean difference, at any severity.
-    Empty where the first file could not be scored.
     """
-    compared = [row for row in ok(rows) if "delta" in _clean(row)]
-    return [f"{_name(row)}: against {_name(rows[0])} it {_cost(row)}." for row in compared]
+    costly = [(row, _first_costs(row)) for row in ok(rows) if "delta" in _clean(row)]
+    texts = {_name(row): ", ".join(f"{name} from severity {number}" for name, number in costs.items()) for row, costs in costly}
+    return [f"{name} loses more than on clean items under {text}." for name, text in texts.items() if text]
 
 
 def answer(rows: list[Row]) -> str:
@@ -88,13 +93,6 @@ def answer(rows: list[Row]) -> str:
     parts = [f"costs more than on clean items under {', '.join(costly)}"] if costly else []
     parts += [f"no more than on clean items, as far as can be told, under {', '.join(harmless)}"] if harmless else []
     return f"Compression {'' if costly else 'costs '}{'; '.join(parts)}."
-
-
-def _cost(row: Row) -> str:
-    places = [f"{name} from severity {severity}" for name, severity in _first_costs(row).items()]
-    if not places:
-        return "loses no more than on clean items, as far as can be told"
-    return f"loses more than on clean items under {', '.join(places)}"
 
 
 def _first_costs(row: Row) -> dict[str, int]:
@@ -124,4 +122,4 @@ def _cell(values: Values, metric: str) -> str:
     if "delta" not in values:
         return fmt.score(values["score"], metric, unit=True)
     ends = fmt.interval(values["delta_lo"], values["delta_hi"], lambda end: fmt.difference(end, metric))
-    return fmt.with_interval(fmt.difference(values["delta"], metric), ends)
+    return fmt.with_interval(fmt.difference(values["delta"], metric), ends).replace(" ", "\u00a0")  # on one line

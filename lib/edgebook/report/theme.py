@@ -68,13 +68,19 @@ def use_theme() -> None:
         formatters["image/svg+xml"].for_type(Figure, svg)
 
 
-def new_figure(title: str, *, wide: float = 7.0, high: float = 4.2, panels: int = 1) -> tuple[Figure, Any]:
-    """A figure with its title (also its alt text) and its axes: one, or a list when there are several panels."""
+def new_figure(title: str, *, wide: float = 7.0, high: float = 4.2, panels: int = 1, columns: int = 0) -> tuple[Figure, Any]:
+    """A figure with its title (also its alt text) and its axes: one, or a list when there are several panels, in rows of so many
+    columns; 0: one row.
+    """
     use_theme()
     figure = Figure(figsize=(wide, high), layout="constrained")
     FigureCanvasAgg(figure)
     figure.set_label(title)
-    axes = list(figure.subplots(1, panels, squeeze=False)[0])
+    n_columns = min(columns or panels, panels)
+    axes = list(figure.subplots(-(-panels // n_columns), n_columns, squeeze=False).flat)
+    for unused in axes[panels:]:
+        unused.remove()
+    axes = axes[:panels]
     if panels == 1:
         axes[0].set_title(title)
     else:
