@@ -39,20 +39,12 @@ POINTS: dict[str, dict[str, Any]] = {
     "anomaly": {"task": "vibration", "model": "autoencoder", "params": {"model_shape": {"widths": [32], "bottleneck": 8}}},
     "segmentation": {"task": "shapes", "model": "unet", "params": {"model_shape": {"widths": [8, 16]}}},
 }
-STUDENTS: dict[str, dict[str, Any]] = {
-    "regression": {"student": "mlp", "student_shapes": [{"hidden": [8]}], "teacher_shape": {"hidden": [64]}},
-    "anomaly": {
-        "student": "autoencoder",
-        "student_shapes": [{"widths": [16], "bottleneck": 4}],
-        "teacher_shape": {"widths": [64]},
-    },
-    "segmentation": {"student": "unet", "student_shapes": [{"widths": [4, 8]}], "teacher_shape": {"widths": [16, 32]}},
-}
-DISTILLED: dict[str, dict[str, Any]] = {
+STUDENTS: dict[str, dict[str, Any]] = {  # of 40_distill and, as the network made by hand, of 50_search
     "regression": {"student": "mlp", "student_shape": {"hidden": [8]}},
     "anomaly": {"student": "autoencoder", "student_shape": {"widths": [16], "bottleneck": 4}},
     "segmentation": {"student": "unet", "student_shape": {"widths": [4, 8]}},
 }
+TEACHERS = {"regression": {"hidden": [64]}, "anomaly": {"widths": [64]}, "segmentation": {"widths": [16, 32]}}
 
 
 def preset() -> dict[str, Any]:
@@ -61,7 +53,12 @@ def preset() -> dict[str, Any]:
     points = []
     for kind, point in POINTS.items():
         shared = {**point.get("params", {}), "baseline_recipe": {"epochs": 3, **SMALL}}
-        with_student = {"48_students": STUDENTS[kind], "40_distill": DISTILLED[kind], "50_search": DISTILLED[kind]}
+        student, teacher = STUDENTS[kind], {"teacher_shape": TEACHERS[kind]}
+        with_student = {
+            "40_distill": {**student, **teacher, "hint_layers": {}},
+            "48_students": {"student": student["student"], "student_shapes": [student["student_shape"]], **teacher},
+            "50_search": student,
+        }
         points.append({**point, "params": shared, "skip": list(with_student)})
         points += [{**point, "only": [stem], "params": {**shared, **values}} for stem, values in with_student.items()]
     return content | {"points": points, "once": []}

@@ -12,6 +12,7 @@ from uneven_networks import uneven_ds_cnn
 from edgebook.compress.quantize.codebook import codebook
 from edgebook.compress.quantize.mixed_precision import assign, mean_bits, sensitivity, stored_bits, uniform
 from edgebook.errors import BadInput
+from edgebook.models import build_model
 from edgebook.tasks import load_task
 from edgebook.training.loop import evaluate, infer
 
@@ -56,6 +57,12 @@ def test_sensitivity_falls_with_bits_and_mixed_fits_the_uniform_size(net, task):
     assert mean[2] > mean[4] > mean[8] >= -1e-6
     even = uniform(net, 4)
     assert mean_bits(net, assign(table, average_bits=mean_bits(net, even))) <= mean_bits(net, even)
+
+
+def test_a_few_items_of_an_anomaly_task_hold_both_classes():
+    task = load_task("vibration")
+    net = build_model("autoencoder", task.input_shape, task.n_outputs, widths=[8], bottleneck=4)
+    assert all(row["divergence"] >= 0 for row in sensitivity(net, task, compress=codebook, options=[2], n_items=50))
 
 
 def test_the_divergence_is_the_kinds_soft_loss_and_the_loss_of_score_its_metrics(net, task):

@@ -1,5 +1,7 @@
 """Corrupted items and the attack; the whole notebook runs with the preset smoke."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from edgebook.experiment.robustness import corrupted_splits, fgsm, one_of_each_f
 from edgebook.models import build_model
 from edgebook.report.robustness import answer, notes, table
 from edgebook.rows import write_rows
+from edgebook.tasks.task import spread_items
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +35,15 @@ def test_every_split_has_the_same_items(net, mnist1d):
     assert list(splits)[:3] == ["clean", "noise 1", "noise 2"]
     assert len(splits) == 11
     assert {x.shape for x in splits.values()} == {(20, 1, 40)}
+
+
+def test_a_few_items_of_a_sorted_split_hold_every_class(net, mnist1d):
+    order = mnist1d.y_test.argsort()
+    ordered = replace(mnist1d, x_test=mnist1d.x_test[order], y_test=mnist1d.y_test[order])
+    clean = corrupted_splits(ordered, net, [], n_items=50, seed=0)["clean"]
+    numbers = spread_items(len(order), 50)
+    assert np.array_equal(clean, ordered.x_test[numbers].numpy())
+    assert len(set(ordered.y_test[numbers].tolist())) == 10
 
 
 def scored(delta, around=0.01):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from edgebook.tasks.splits import split_validation, stratified_mask
-from edgebook.tasks.task import draw_items
+from edgebook.tasks.task import draw_items, spread_items
 
 
 @pytest.mark.parametrize(("n", "fraction", "at_most", "expected"), [(100, 0.1, 5000, 10), (100, 0.1, 4, 4), (3, 0.1, 5000, 1)])
@@ -58,3 +58,8 @@ def test_draws_are_random_without_repeats_and_leave_the_global_generator_alone()
     assert torch.equal(items, draw_items(50, 20, seed=3))
     assert not torch.equal(items, draw_items(50, 20, seed=4))
     assert sorted(draw_items(5, 20, seed=0).tolist()) == [0, 1, 2, 3, 4]
+
+
+def test_spread_items_reach_both_ends():
+    assert spread_items(101, 3).tolist() == [0, 50, 100]
+    assert spread_items(4, 10).tolist() == [0, 1, 2, 3]

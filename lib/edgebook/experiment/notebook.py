@@ -157,7 +157,8 @@ def started(model: nn.Module, params: dict[str, Any], task: Task) -> nn.Module:
         raise BadInput("baseline_recipe.epochs = 0 without weights; allowed: 1 or more, or weights: a file")
     if recipe.get("weights"):
         new = load_weights(model, Path(recipe["weights"]), task.n_outputs)
-        print(f"weights from {Path(recipe['weights']).name}", *(f"but for {entry}" for entry in new), sep=", ", flush=True)
+        others = f", all but {' and '.join(new)}, which begin anew" if new else ""
+        print(f"weights from {Path(recipe['weights']).name}{others}", flush=True)
     return model
 
 

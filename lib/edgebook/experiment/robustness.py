@@ -14,12 +14,13 @@ from edgebook.experiment.finalists import is_float_baseline
 from edgebook.experiment.notebook import Notebook
 from edgebook.measure.measured import Measured
 from edgebook.measure.session import measure_files
+from edgebook.metrics import Metric
 from edgebook.metrics.verdicts import verdict
 from edgebook.naming import short_id
 from edgebook.rows import read_rows
 from edgebook.runtimes.base import Artifact
 from edgebook.tasks.corruptions import ATTACK, SEVERITIES, check, corrupt
-from edgebook.tasks.task import Task
+from edgebook.tasks.task import Task, spread_items
 from edgebook.vocabulary import precision
 
 Row = dict[str, Any]
@@ -57,14 +58,15 @@ def _is_usable(row: Row, nb: Notebook, runtimes: list[str]) -> bool:
 
 
 def corrupted_splits(task: Task, model: nn.Module, names: list[str], *, n_items: int, seed: int) -> dict[str, np.ndarray]:
-    """The first `n_items` of the test split, clean and corrupted: "clean", "noise 1", ... "fgsm 5", each (n, ...).
+    """`n_items` of the test split, evenly spread, clean and corrupted: "clean", "noise 1", ... "fgsm 5", each (n, ...).
 
     The attack is made on `model`; for other networks it is a transferred one. Raises BadInput, see `corruptions.check`.
     """
     for name in names:
         if name != ATTACK:
             check(name, task.input_shape)
-    x, y = task.x_test[:n_items], task.y_test[:n_items]
+    numbers = spread_items(len(task.x_test), n_items)
+    x, y = task.x_test[numbers], task.y_test[numbers]
     splits = {CLEAN: x.numpy()}
     for name in names:
         for severity in SEVERITIES:
@@ -115,23 +117,23 @@ def robustness(nb: Notebook, rows: list[Row], splits: dict[str, np.ndarray]) -> 
 
 
 def _by_corruption(nb: Notebook, result: Measured, base: Measured, splits: dict[str, np.ndarray]) -> Row:
-    scores = {name: _scores(result, base, nb.task, name, x) for name, x in splits.items()}
+    targets = nb.task.y_test[spread_items(len(nb.task.y_test), len(splits[CLEAN]))].numpy()
+    scores = {name: _scores(result, base, nb.task.metric, name, x, targets) for name, x in splits.items()}
     corrupted = {name: [scores[_split(name, severity)] for severity in SEVERITIES] for name in nb["corruptions"]}
     return {CLEAN: scores[CLEAN], "corrupted": corrupted}
 
 
-def _scores(result: Measured, base: Measured, task: Task, name: str, x: np.ndarray) -> Row:
+def _scores(result: Measured, base: Measured, metric: Metric, name: str, x: np.ndarray, targets: np.ndarray) -> Row:
     """Score, interval, difference from the base and details on one split, over the items that were scored."""
-    items, metric = result.items[name], task.metric
-    targets = task.y_test.numpy()[items]
-    scores = metric.item_scores(result.outputs[name], x[items], targets)
-    lo, hi = metric.interval(scores, targets)
-    shown = {"score": metric.score(scores, targets), "score_lo": lo, "score_hi": hi, "n": len(items)}
-    shown |= metric.details(result.outputs[name], targets)
+    items = result.items[name]
+    scores = metric.item_scores(result.outputs[name], x[items], targets[items])
+    lo, hi = metric.interval(scores, targets[items])
+    shown = {"score": metric.score(scores, targets[items]), "score_lo": lo, "score_hi": hi, "n": len(items)}
+    shown |= metric.details(result.outputs[name], targets[items])
     if result is base or base.error:
         return shown
     both, mine, theirs = np.intersect1d(items, base.items[name], return_indices=True)
-    other = metric.item_scores(base.outputs[name][theirs], x[both], task.y_test.numpy()[both])
-    delta, delta_lo, delta_hi = metric.difference(scores[mine], other, task.y_test.numpy()[both])
-    word = verdict(delta_lo, delta_hi, metric.margin(targets))
+    other = metric.item_scores(base.outputs[name][theirs], x[both], targets[both])
+    delta, delta_lo, delta_hi = metric.difference(scores[mine], other, targets[both])
+    word = verdict(delta_lo, delta_hi, metric.margin(targets[items]))
     return shown | {"delta": delta, "delta_lo": delta_lo, "delta_hi": delta_hi, "verdict": word}

@@ -28,7 +28,7 @@ from edgebook.rows import join, new_row
 from edgebook.runtimes.base import Quant, runtime
 from edgebook.runtimes.export import export
 from edgebook.runtimes.quiet import quiet
-from edgebook.tasks.task import SPLITS, Task
+from edgebook.tasks.task import SPLITS, Task, spread_items
 from edgebook.training.finetune import finetune
 from edgebook.training.loop import infer, seed_all, train
 from edgebook.training.network_check import check_network
@@ -98,7 +98,7 @@ def _few(task: Task, n: int) -> Task:
     parts: dict[str, Any] = {}
     for split in SPLITS:
         x, y = getattr(task, f"x_{split}"), getattr(task, f"y_{split}")
-        numbers = torch.linspace(0, len(x) - 1, min(n, len(x))).round().long()
+        numbers = spread_items(len(x), n)
         parts |= {f"x_{split}": x[numbers], f"y_{split}": y[numbers]}
     return replace(task, **parts, groups={})
 

@@ -86,3 +86,8 @@ class Task:
 def draw_items(n: int, most: int, seed: int) -> Tensor:
     """Indices of at most `most` of `n` items in random order, (k,): the same ones for the same seed."""
     return torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:most]
+
+
+def spread_items(n: int, most: int) -> Tensor:
+    """Indices of at most `most` of `n` items, evenly spread over them, (k,): data in the order of their classes keep all."""
+    return torch.linspace(0, n - 1, min(n, most)).round().long()

@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from edgebook.errors import BadInput
-from edgebook.tasks.task import Task
+from edgebook.tasks.task import Task, spread_items
 from edgebook.training.loop import evaluate, infer
 
 N_BINS = 4000  # the resolution of the budget
@@ -21,14 +21,15 @@ def sensitivity(
     model: nn.Module, task: Task, *, compress: Callable[..., nn.Module], options: list[int], n_items: int = 512
 ) -> Sensitivities:
     """One dict per weight and number of bits, with only that weight compressed: `layer`, `bits`, `n_weights`, `divergence` (the
-    kind's soft loss to the float model's outputs) and `score_lost`, both on the first `n_items` validation items.
+    kind's soft loss to the float model's outputs) and `score_lost`, both on `n_items` validation items, evenly spread.
 
     `compress(model, task, bits={layer: bits})` compresses one weight. Raises BadInput without options.
     Source: Dong et al. 2019, HAWQ, whose Hessian is replaced by the divergence itself.
     """
     if not options:
         raise BadInput("options: at least one number of bits is needed")
-    part = dataclasses.replace(task, x_val=task.x_val[:n_items], y_val=task.y_val[:n_items])
+    numbers = spread_items(len(task.x_val), n_items)
+    part = dataclasses.replace(task, x_val=task.x_val[numbers], y_val=task.y_val[numbers])
     outputs, score = infer(model, part.x_val), evaluate(model, part)
     table = []
     for name, weight in model.named_parameters():
