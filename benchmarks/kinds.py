@@ -87,6 +87,8 @@ def without_refused(content: dict[str, Any], file: Path) -> dict[tuple[str, str]
 
 def cell(rows: list[dict[str, Any]], notebook: str) -> str:
     """`works`, or why not."""
+    if not rows:
+        return "not run"
     made = [row for row in rows if row["role"] != "baseline" or notebook == "10_baseline"]
     if any(row["status"] == "ok" for row in made):
         return "works"
@@ -106,7 +108,7 @@ def page(rows: list[dict[str, Any]], refused: dict[tuple[str, str], str]) -> str
         for kind in kinds:
             here = [row for row in rows if (row["task"], row["notebook"]) == (tasks[kind], stem)]
             text = refused.get((stem, tasks[kind])) or cell(here, stem)
-            if text != "works":
+            if text not in ("works", "not run"):
                 reasons += [text] if text not in reasons else []
                 text = f"no ({reasons.index(text) + 1})"
             cells.append(text)

@@ -1,5 +1,6 @@
 """The documentation builds without a network, has no broken link, and its commands and references are those of the code."""
 
+import importlib
 import re
 import shlex
 import subprocess
@@ -10,8 +11,11 @@ import typer
 from repository import ROOT
 
 from edgebook.cli import app
+from edgebook.experiment.suitability import STAGES
 from edgebook.parameters import PARAMS
 from edgebook.rows import COLUMNS
+from edgebook.runner.notebook_file import reads
+from edgebook.tasks.kinds import KINDS
 
 INCLUDED = ["choosing_figures"]  # parts of other pages
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs").glob("examples/*.md"))]
@@ -77,3 +81,19 @@ def test_commands_have_these_arguments_and_options(command):
     name, *arguments = shlex.split(command)
     context = typer.main.get_command(app).commands[name].make_context(name, arguments)
     assert len(context.params) >= len([argument for argument in arguments if argument.startswith("--")])
+
+
+def test_the_page_of_kinds_has_every_kind_and_every_notebook_that_reads_data():
+    text = (ROOT / "docs" / "kinds.md").read_text(encoding="utf-8")
+    (head,) = re.findall(r"^\| notebook \| (.+) \|$", text, re.M)
+    assert set(head.split(" | ")) == set(KINDS)
+    stems = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb") if "data" in reads(path.stem)}
+    assert set(re.findall(r"^\| `(\w+)` \|", text, re.M)) == stems
+
+
+def test_the_page_of_layers_has_every_layer_and_technique(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    layers = importlib.import_module("layer_networks").LAYERS
+    text = (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")
+    assert set(layers.values()) <= set(re.findall(r"^\| (.+?) \|", text, re.M))
+    assert all(f"| {stage} |" in text for stage in STAGES)
