@@ -19,8 +19,10 @@ from edgebook.registry import pick
 from edgebook.runtimes import sidecar
 from edgebook.runtimes.base import RUNTIMES, missing
 from edgebook.runtimes.c import host
+from edgebook.runtimes.quiet import quiet
 
 CORE = "cortex-m4"
+BUILT = "build"  # folder of what the bundle's Makefile builds; nothing in it is used here
 TIMEOUT_S = 60
 
 
@@ -46,7 +48,10 @@ def verify(folder: Path, *, manifest_sha256: str | None = None) -> list[Check]:
     golden = json.loads((folder / "golden.json").read_text(encoding="utf-8"))
     file = folder / manifest["file"]
     vectors = [_check_runtime(name, file, golden, manifest["runtime"]) for name in runtimes_for(manifest["runtime"], file)]
-    return [*hashes, *vectors, _check_example(folder), _check_firmware(folder)]
+    with scratch() as copied:
+        for name in manifest["files"]:
+            shutil.copyfile(folder / name, copied / name)
+        return [*hashes, *vectors, _check_example(copied), _check_firmware(copied)]
 
 
 def outputs(name: str, file: Path, x: np.ndarray) -> np.ndarray:
@@ -57,7 +62,7 @@ def outputs(name: str, file: Path, x: np.ndarray) -> np.ndarray:
 
 
 def runtimes_for(made_for: str, file: Path) -> list[str]:
-    """The runtime of the row, and the others that take files of this kind as they are."""
+    """The runtime of the row first, then the others that take files of this kind as they are."""
     record = pick(RUNTIMES, made_for, "runtime of the manifest")
     same = [name for name, other in RUNTIMES.items() if other.extension == file.suffix and not other.scored_by_source]
     return [made_for] if record.scored_by_source else list(dict.fromkeys([made_for, *same]))
@@ -91,7 +96,7 @@ def _check_hashes(folder: Path, manifest: dict[str, Any], expected: str | None) 
         else:
             same = sha256(path) == digest
             checks.append(Check(name, same, "hash equal" if same else "was changed: its SHA-256 differs from the manifest's"))
-    extra = sorted({path.name for path in folder.iterdir()} - manifest["files"].keys() - {"manifest.json"})
+    extra = sorted({path.name for path in folder.iterdir()} - manifest["files"].keys() - {"manifest.json", BUILT})
     return checks + [Check(name, False, "is not in the manifest") for name in extra]
 
 
@@ -100,7 +105,8 @@ def _check_runtime(name: str, file: Path, golden: dict[str, Any], made_for: str)
     if reason := missing(name):
         return Check(name, None, reason)
     try:
-        given = outputs(name, file, np.array(golden["inputs"], np.float32))
+        with quiet():
+            given = outputs(name, file, np.array(golden["inputs"], np.float32))
     except Exception as error:  # a runtime raises whatever it likes
         return Check(name, False if name == made_for else None, f"does not run it: {one_line(error)[:200]}")
     wanted = np.array(golden["outputs"], np.float32)
@@ -115,7 +121,7 @@ def _check_runtime(name: str, file: Path, golden: dict[str, Any], made_for: str)
 
 
 def _check_example(folder: Path) -> Check:
-    """The C example on this machine."""
+    """The C example on this machine, built in the folder."""
     if reason := host.missing():
         return Check("C example", None, reason)
     build = ["cc", "-std=c99", "-O2", "main.c", "host.c", "model.c", "-o", "example"]
@@ -123,7 +129,7 @@ def _check_example(folder: Path) -> Check:
 
 
 def _check_firmware(folder: Path) -> Check:
-    """The C example on an emulated Cortex-M4."""
+    """The C example on an emulated Cortex-M4, built in the folder."""
     if reason := emulated.missing():
         return Check(f"C example on {CORE}", None, reason)
     core, sources = emulated.CORES[CORE], ["main.c", "cortex_m.c", "model.c"]
@@ -133,15 +139,14 @@ def _check_firmware(folder: Path) -> Check:
 
 
 def _build_and_run(name: str, folder: Path, build: list[str], run: list[str]) -> Check:
-    """The two commands in a copy of the bundle; the last line of what it printed, or the first of what went wrong."""
-    with scratch() as copied:
-        shutil.copytree(folder, copied, dirs_exist_ok=True)
-        for command in (build, run):
-            try:
-                ended = subprocess.run(command, cwd=copied, capture_output=True, text=True, timeout=TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                return Check(name, False, f"{command[0]} did not end in {TIMEOUT_S} s")
-            lines = [line for line in (ended.stdout + ended.stderr).splitlines() if line.strip()] or ["no output"]
-            if ended.returncode:
-                return Check(name, False, lines[0])
+    """The two commands in a folder; the last line of what they printed, or the first of what went wrong."""
+    lines = ["no output"]
+    for command in (build, run):
+        try:
+            ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            return Check(name, False, f"{command[0]} did not end in {TIMEOUT_S} s")
+        lines = [line for line in (ended.stdout + ended.stderr).splitlines() if line.strip()] or ["no output"]
+        if ended.returncode:
+            return Check(name, False, lines[0])
     return Check(name, True, lines[-1])

@@ -37,6 +37,7 @@ void start(void)
     leave(main());
 }
 
-__attribute__((section(".vectors"), used)) static const void *const vectors[16] = {
-    &stack_top, start, fault, fault, fault, fault, fault,
-};
+static const struct {
+    const uint32_t *stack;
+    void (*handlers[15])(void);
+} vectors __attribute__((section(".vectors"), used)) = {&stack_top, {start, fault, fault, fault, fault, fault}};
