@@ -18,6 +18,7 @@ settings.register_profile("tests", deadline=None, derandomize=True)
 settings.load_profile("tests")
 
 import torch  # noqa: E402
+from ssh_server import ssh_server, ssh_url  # noqa: E402, F401
 
 from edgebook.models import build_model  # noqa: E402
 from edgebook.tasks import load_task  # noqa: E402

@@ -82,6 +82,8 @@ def fit(row: dict[str, Any], device: Device, *, latency_budget_ms: float | None 
         return _unsaid(f"the file is for {row['device']}, the device has {device.accelerator}")
     if row["core"] is not None and row["core"] != device.core:
         return _unsaid(f"the figures are those of a {row['core']}, the device has {device.core or 'another core'}")
+    if (row["extra"] or {}).get("over_ssh"):
+        return _unsaid(f"the figures are those of {row['device']}")
     flash, ram = need(row)
     if flash is None or ram is None:
         return _unsaid("its memory is not known")

@@ -21,6 +21,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Bits = Annotated[int, Field(ge=1, le=8)]
 RunName = Annotated[str, Field(pattern=r"^\w[\w.-]*$", max_length=100)]
 Algorithm = Literal["minmax", "average", "percentile", "entropy", "mse", "octav"]
+SshUrl = Annotated[str, Field(pattern=r"^ssh://[^-/?#][^?#]*$")]
 Names = Annotated[list[str], Field(min_length=1)]
 
 # fields of a `training.recipe.Recipe` that a preset may set; `seed` and `device` are parameters of their own

@@ -30,6 +30,7 @@ from edgebook.parameter_types import (
     Ratio,
     RunName,
     Share,
+    SshUrl,
     check_type,
     several,
 )
@@ -79,6 +80,7 @@ PARAMS: dict[str, Param] = {
     "threads": Param(Count, "threads of the runtimes", "cores"),
     "runtimes": Param(Names, "runtimes that files are made for", choices=RUNTIMES),
     "cores": Param(Names, "microcontroller cores that C files are counted on", choices="edgebook.boards.emulated:CORES"),
+    "ssh_devices": Param(list[SshUrl], "machines that run the files too: ssh://user@host:port/path/of/python"),
     "batch_sizes": Param(list[Count], "items per call, one file for each size; the first is compared with", "items"),
     "measure_s": Param(NotNegative, "time spent timing a file; 0: files are scored, not timed", "s"),
     "baseline_recipe": Param(BASELINE_RECIPE, "how the baseline is trained"),

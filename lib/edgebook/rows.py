@@ -84,7 +84,7 @@ COLUMNS: dict[str, str] = {
     "session": "measuring session: latencies compare inside one only",
     "runtime": "onnx, litert, torch, ...",
     "precision": "number format of the file: fp32, fp16, int8-dynamic, int8-static, ...",
-    "device": "where it ran: host, or the accelerator or core that the file is compiled for",
+    "device": "where it ran: host, a machine over SSH, or the accelerator or core that the file is compiled for",
     "core": "the microcontroller's core that flash, RAM, stack and instructions were counted on, by emulation",
     "threads": "runtime threads",
     "batch_size": "items a call",
@@ -120,6 +120,7 @@ EXTRA = {
     "unsupported": str,
     "reason": str,
     "peak_layer": dict,
+    "over_ssh": bool,
 }
 
 

@@ -1,69 +1,25 @@
-"""A machine over SSH: an sshd of this test on the loopback address, with keys of its own."""
+"""A machine over SSH: an sshd of the tests on the loopback address."""
 
-import getpass
-import shutil
-import socket
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import onnx_files
 import pytest
+from ssh_server import bare_python, free_port, needs_sshd, script
 
 from edgebook.boards import ssh
 from edgebook.boards.worker import Worker
-from edgebook.errors import BadInput
+from edgebook.errors import BadInput, Unsupported
 from edgebook.runtimes.base import Artifact
-
-SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin:/bin")
-needs_sshd = pytest.mark.skipif(not (SSHD and shutil.which("ssh")), reason="openssh-server or ssh is not installed")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """(URL of an sshd, the ssh_config that knows its key)."""
-    folder, port = tmp_path_factory.mktemp("sshd"), free_port()
-    for name in ("host", "user"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
-    (folder / "authorized").write_text((folder / "user.pub").read_text())
-    (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
-    (folder / "sshd_config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized\n"
-        "PasswordAuthentication no\nKbdInteractiveAuthentication no\nStrictModes no\nUsePAM no\nPidFile none\n"
-    )
-    (folder / "config").write_text(f"Host *\n IdentityFile {folder}/user\n UserKnownHostsFile {folder}/known\n")
-    Path("/run/sshd").mkdir(parents=True, exist_ok=True)  # sshd needs it, and only a service makes it
-    process = subprocess.Popen([SSHD, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=subprocess.DEVNULL)
-    for _ in range(100):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.05)
-    yield f"ssh://{getpass.getuser()}@127.0.0.1:{port}{sys.executable}", folder / "config"
-    process.terminate()
-    process.wait()
-
-
-@pytest.fixture
-def url(server, monkeypatch):
-    monkeypatch.setenv(ssh.CONFIG, str(server[1]))
-    return server[0]
 
 
 @needs_sshd
-def test_a_file_runs_there_and_its_outputs_come_back(url, tmp_path):
+def test_a_file_runs_there_and_its_outputs_come_back(ssh_url, tmp_path):
     file = Artifact(onnx_files.linear(tmp_path / "linear.onnx"), "onnx", "fp32")
     x = np.random.default_rng(0).standard_normal((5, *onnx_files.SHAPE)).astype(np.float32)
     np.save(tmp_path / "x.npy", x)
-    with ssh.board(url) as board:
+    with ssh.board(ssh_url) as board:
         worker = Worker(file, threads=1, limit_s=60, board=board)
         assert worker.ask()["input_shape"] == list(onnx_files.SHAPE)
         worker.ask(do="score", x=str(tmp_path / "x.npy"), y=str(tmp_path / "y.npy"))
@@ -78,33 +34,68 @@ def test_a_file_runs_there_and_its_outputs_come_back(url, tmp_path):
 
 
 @needs_sshd
-def test_what_keeps_a_file_from_running_is_one_line(url, tmp_path):
-    lacking = Artifact(tmp_path / "net.onnx", "onnx", "fp32")
-    lacking.path.write_bytes(b"nothing")
-    with ssh.board(url.removesuffix(sys.executable) + "/usr/bin/python3") as board:
-        worker = Worker(lacking, threads=1, limit_s=60, board=board)
-        with pytest.raises(RuntimeError, match=r"numpy|onnxruntime") as raised:
+def test_a_runtime_that_is_missing_there_is_one_line(ssh_url, tmp_path):
+    file = Artifact(onnx_files.linear(tmp_path / "linear.onnx"), "onnx", "fp32")
+    with ssh.board(ssh_url.removesuffix(sys.executable) + str(bare_python(tmp_path))) as board:
+        worker = Worker(file, threads=1, limit_s=60, board=board)
+        with pytest.raises(
+            Unsupported, match=r"^onnx cannot be loaded by /.* on \w+: .*No module named 'onnxruntime'$"
+        ) as raised:
             worker.ask()
         worker.close()
-    assert "\n" not in str(raised.value)
+    assert raised.value.code == "library"
 
 
 @needs_sshd
-def test_who_cannot_be_reached_or_is_unknown_is_one_line(url, server, tmp_path, monkeypatch):
+def test_a_python_that_cannot_be_used_is_one_line(ssh_url, tmp_path):
+    header = b"\x7fELF\x02\x01\x01" + bytes(9) + (2).to_bytes(2, "little") + (0xF3).to_bytes(2, "little") + bytes(44)
+    (tmp_path / "riscv").write_bytes(header)
+    (tmp_path / "riscv").chmod(0o755)
+    old = script(tmp_path / "old", 'echo "its Python is 3.9.2; 3.11 or newer is needed" >&2; exit 1')
+    bare = script(tmp_path / "bare", f'exec {sys.executable} -S "$@"')
+    reasons = {
+        tmp_path / "riscv": "its Python is for another processor architecture",
+        tmp_path / "none": "there is no Python at the path that was given",
+        bare: f"its Python {sys.executable} cannot import numpy: No module named 'numpy'",
+        old: "its Python is 3.9.2; 3.11 or newer is needed",
+    }
+    for python, reason in reasons.items():
+        with pytest.raises(RuntimeError) as raised, ssh.board(ssh_url.removesuffix(sys.executable) + str(python)):
+            pass
+        assert str(raised.value).partition(": ")[2] == reason
+
+
+@needs_sshd
+def test_a_file_is_sent_once_and_again_when_it_has_changed(ssh_url, tmp_path):
+    source = tmp_path / "x.npy"
+    source.write_text("first")
+    with ssh.board(ssh_url) as board:
+        there = Path(board.send(str(source)))
+        assert there.read_text() == "first"
+        there.write_text("changed there")
+        board.send(str(source))
+        assert there.read_text() == "changed there"
+        source.write_text("second")
+        board.send(str(source))
+        assert there.read_text() == "second"
+
+
+@needs_sshd
+def test_who_cannot_be_reached_or_is_unknown_is_one_line(ssh_url, ssh_server, tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match=r"127\.0\.0\.1:\d+: .*refused"), ssh.board(f"ssh://127.0.0.1:{free_port()}"):
         pass
-    (tmp_path / "config").write_text(f"Host *\n IdentityFile {server[1].parent}/user\n UserKnownHostsFile /dev/null\n")
+    (tmp_path / "config").write_text(f"Host *\n IdentityFile {ssh_server[1].parent}/user\n UserKnownHostsFile /dev/null\n")
     monkeypatch.setenv(ssh.CONFIG, str(tmp_path / "config"))
-    with pytest.raises(RuntimeError, match=r"its host key is unknown or has changed; connect once with ssh"), ssh.board(url):
+    with pytest.raises(RuntimeError, match=r"its host key is unknown or has changed; connect once with ssh"), ssh.board(ssh_url):
         pass
-    (tmp_path / "config").write_text(f"Host *\n IdentityFile /dev/null\n UserKnownHostsFile {server[1].parent}/known\n")
-    with pytest.raises(RuntimeError, match="no key of this user is accepted there"), ssh.board(url):
+    (tmp_path / "config").write_text(f"Host *\n IdentityFile /dev/null\n UserKnownHostsFile {ssh_server[1].parent}/known\n")
+    with pytest.raises(RuntimeError, match="no key of this user is accepted there"), ssh.board(ssh_url):
         pass
 
 
 @needs_sshd
-def test_a_machine_that_does_not_answer_ends_at_its_limit(url, monkeypatch):
-    with ssh.board(url) as board:
+def test_a_machine_that_does_not_answer_ends_at_its_limit(ssh_url, monkeypatch):
+    with ssh.board(ssh_url) as board:
         monkeypatch.setattr(ssh, "TIMEOUT_S", 0.0)
         with pytest.raises(RuntimeError, match=r"127\.0\.0\.1:\d+: no answer within 0 s"):
             board.describe()

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from subprocess import Popen
 from typing import Any
 
+from edgebook.runtimes.base import Artifact
+
 
 @dataclass(frozen=True)
 class Board:
@@ -23,3 +25,14 @@ class Board:
     fetch: Callable[[str], None]
     describe: Callable[[], dict[str, Any]] | None = None
     limit_s: float = 120.0
+
+
+def bench_arguments(artifact: Artifact, path: str, *, threads: int, shape: tuple[int, ...]) -> list[str]:
+    """What a Python has to be given to start `measure.bench` for a file that lies at `path` there."""
+    command = ["-m", "edgebook.measure.bench", artifact.runtime, path, "--threads", str(threads)]
+    return [*command, "--output", artifact.output, "--shape", *map(str, shape)]
+
+
+def bench_environment(threads: int) -> dict[str, str]:
+    """Environment variables of that process, beside those that are there."""
+    return {"PYTHONSAFEPATH": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": str(threads)}

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from edgebook.boards.board import Board
+from edgebook.boards.board import Board, bench_arguments, bench_environment
 from edgebook.errors import BadInput
 from edgebook.naming import short_id
 from edgebook.runtimes.base import Artifact
@@ -35,7 +36,18 @@ REASONS = {
     "Host key verification failed": "its host key is unknown or has changed; connect once with ssh and compare the fingerprint",
     "Permission denied": "no key of this user is accepted there, and passwords are never asked for",
     "timed out": f"cannot be reached within {OPTIONS['ConnectTimeout']} s",
+    "Exec format error": "its Python is for another processor architecture",
+    "No such file or directory": "there is no Python at the path that was given",
 }
+CHECK = """
+import sys
+if sys.version_info < (3, 11):
+    sys.exit(f"its Python is {sys.version.split()[0]}; 3.11 or newer is needed")
+try:
+    import numpy
+except ImportError as error:
+    sys.exit(f"its Python {sys.executable} cannot import numpy: {error}")
+"""
 
 
 @dataclass(frozen=True)
@@ -73,11 +85,14 @@ def board(url: str) -> Iterator[Board]:
     Raises BadInput for a wrong URL, RuntimeError with the reason when the machine cannot be used.
     """
     place = address(url)
+    if not shutil.which("ssh"):
+        raise RuntimeError(f"{place.name}: ssh is not installed here (Debian package openssh-client)")
     with tempfile.TemporaryDirectory(prefix="edgebook-ssh-") as sockets:
         shell = _Shell(place, ["ssh", *_options(place, Path(sockets) / "socket"), place.host])
         try:
             folder = shell.run("mktemp -d").decode().strip()
             try:
+                shell.run(shlex.join([place.python, "-c", CHECK]))
                 shell.run(f"tar -xzf - -C {shlex.quote(folder)}", _library())
                 yield _board(shell, folder)
             finally:
@@ -127,6 +142,8 @@ def _library() -> bytes:
 
 
 def _board(shell: _Shell, folder: str) -> Board:
+    sent = dict[tuple, str]()  # a split is sent once, whatever the number of files that read it
+
     def remote(path: str | Path) -> str:
         return f"{folder}/{Path(path).name}"
 
@@ -136,14 +153,16 @@ def _board(shell: _Shell, folder: str) -> Board:
         shell.run(line, Path(path).read_bytes())
 
     def send(path: str) -> str:
-        put(path, remote(path))
-        return remote(path)
+        version = path, os.stat(path).st_mtime_ns
+        if version not in sent:
+            put(path, remote(path))
+        return sent.setdefault(version, remote(path))
 
     def fetch(path: str) -> None:
         Path(path).write_bytes(shell.run(f"cat {shlex.quote(remote(path))}"))
 
-    def python(*arguments: str, **environment: str) -> str:
-        values = {"PYTHONPATH": f"{folder}/lib", "PYTHONSAFEPATH": "1", **environment}
+    def python(arguments: list[str], **environment: str) -> str:
+        values = {"PYTHONPATH": f"{folder}/lib", **environment}
         settings = (f"{name}={shlex.quote(value)}" for name, value in values.items())
         return f"cd {shlex.quote(folder)} && env {' '.join(settings)} {shlex.join([shell.place.python, *arguments])}"
 
@@ -151,13 +170,11 @@ def _board(shell: _Shell, folder: str) -> Board:
         own = f"{folder}/{short_id(str(artifact.path))}"  # files of one name are told apart
         for file in artifact.needed:
             put(file, f"{own}/{file.name}")
-        command = ["-m", "edgebook.measure.bench", artifact.runtime, f"{own}/{artifact.path.name}", "--threads", str(threads)]
-        command += ["--output", artifact.output, "--shape", *map(str, shape)]
-        line = python(*command, TF_CPP_MIN_LOG_LEVEL="3", OMP_NUM_THREADS=str(threads))
-        pipe = subprocess.PIPE
+        arguments = bench_arguments(artifact, f"{own}/{artifact.path.name}", threads=threads, shape=shape)
+        line, pipe = python(arguments, **bench_environment(threads)), subprocess.PIPE
         return subprocess.Popen([*shell.command, line], stdin=pipe, stdout=pipe, stderr=errors, bufsize=0)
 
     def describe() -> dict[str, Any]:
-        return json.loads(shell.run(python("-m", "edgebook.measure.machine")))
+        return json.loads(shell.run(python(["-m", "edgebook.measure.machine"], PYTHONSAFEPATH="1")))
 
     return Board(start, send, remote, fetch, describe)

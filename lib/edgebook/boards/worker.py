@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from edgebook.boards import local
 from edgebook.boards.board import Board
+from edgebook.errors import Unsupported
 from edgebook.runtimes.base import Artifact
 
 
@@ -35,7 +36,8 @@ class Worker:
         """The answer to a command; without one, the first answer (that the file is loaded). `x` and `y` of a command are files
         here: what the board reads, and what it writes.
 
-        Raises RuntimeError with the reason when the process fails, dies or does not answer in time.
+        Raises RuntimeError with the reason when the process fails, dies or does not answer in time; Unsupported, which is one,
+        where the runtime cannot be loaded there.
         """
         target = command.get("y")
         if command:
@@ -53,7 +55,7 @@ class Worker:
             raise RuntimeError(f"the process died: {self._last_words()}")
         answer = json.loads(line)
         if not answer.pop("ok"):
-            raise RuntimeError(answer["error"])
+            raise Unsupported(answer["error"], code=answer["code"]) if "code" in answer else RuntimeError(answer["error"])
         if target and not answer.get("error"):
             self.board.fetch(target)
         return answer

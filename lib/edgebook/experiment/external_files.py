@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from edgebook.experiment.external_outputs import understand
 from edgebook.files import check_own
 from edgebook.measure import columns, machine
 from edgebook.measure.flags import flags
+from edgebook.measure.over_ssh import measure_over_ssh
 from edgebook.measure.session import Measured, measure_files
 from edgebook.naming import short_id
 from edgebook.runtimes.base import Artifact, missing, runtime, runtime_of
@@ -130,12 +130,11 @@ def _measured_rows(identities: list[Row], ready: dict[str, Artifact], task: Task
 
 def _measure_on(settings: MeasureSettings, artifacts: list[Artifact], splits: dict[str, np.ndarray]) -> list[Measured]:
     """The files measured on the device of the settings; all of them with the reason where it cannot be used."""
-    try:
-        with nullcontext(local.BOARD) if settings.device == HOST else ssh.board(settings.device) as board:
-            board = replace(board, limit_s=settings.limit_s)
-            return measure_files(artifacts, splits, seconds=settings.measure_s, threads=settings.threads, who=NAME, board=board)
-    except RuntimeError as error:
-        return [Measured(artifact, error=str(error)) for artifact in artifacts]
+    common = {"seconds": settings.measure_s, "threads": settings.threads, "who": NAME}
+    if settings.device == HOST:
+        board = replace(local.BOARD, limit_s=settings.limit_s)
+        return measure_files(artifacts, splits, **common, board=board)
+    return measure_over_ssh(settings.device, artifacts, splits, **common, limit_s=settings.limit_s)
 
 
 def _machine(results: list[Measured]) -> Row:
@@ -205,7 +204,7 @@ def _runtime(file: Path, name: str | None) -> str:
 def _figures(measured: Measured, file: Row, base: tuple[Measured, int] | None, task: Task | None) -> Row:
     """The measured columns; a failed baseline leaves scores and latencies without a comparison."""
     if measured.error:
-        return {"rss_bytes": measured.rss_bytes, "status": "failed", "error": measured.error}
+        return {"rss_bytes": measured.rss_bytes} | columns.error_columns(measured)
     base_result, base_size = base if base and not base[0].error and base[0].batch == measured.batch else (None, None)
     known: Row = {"batch_size": measured.batch, "precision": measured.inspected.get("format")}
     known |= {name: measured.inspected.get(name) for name in ("macs", "n_params")}

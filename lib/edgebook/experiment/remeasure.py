@@ -8,7 +8,7 @@ from typing import Any
 from edgebook import rows as row_files
 from edgebook.experiment.finalists import is_float_baseline, setting_of
 from edgebook.experiment.notebook import Notebook
-from edgebook.measure import latency, machine
+from edgebook.measure import columns, latency, machine
 from edgebook.measure.flags import flags
 from edgebook.measure.session import Measured, measure_files
 from edgebook.naming import short_id
@@ -62,7 +62,7 @@ def measure_together(nb: Notebook, rows: list[Row]) -> list[Row]:
 def _timed(result: Measured, base: Measured | None) -> Row:
     """The columns of one file's timing, or why there are none."""
     if result.error:
-        return {"status": "failed", "error": result.error}
+        return columns.error_columns(result)
     speed = {} if base is None else latency.speed_columns(result, base)
     return row_files.join({"rss_bytes": result.rss_bytes}, latency.latency_columns(result), speed)
 

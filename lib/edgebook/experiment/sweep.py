@@ -11,19 +11,21 @@ import numpy as np
 from torch import nn
 
 from edgebook import rows
+from edgebook.boards import ssh
 from edgebook.errors import BadInput, Unsupported
 from edgebook.experiment import files
-from edgebook.experiment.notebook import Notebook, point_id
+from edgebook.experiment.identity import identity
+from edgebook.experiment.notebook import Notebook
 from edgebook.experiment.targets import Target, targets
 from edgebook.measure import columns, machine
 from edgebook.measure.cores import core_columns
 from edgebook.measure.flags import flags
+from edgebook.measure.over_ssh import measure_over_ssh
 from edgebook.measure.session import Measured, measure_files
-from edgebook.models.fake_quantized import FakeQuantized
 from edgebook.models.macs import count_macs, count_params
-from edgebook.naming import grid_label, short_id
+from edgebook.naming import short_id
 from edgebook.paths import measurements_dir
-from edgebook.runtimes.base import Artifact, Quant, describe, runtime
+from edgebook.runtimes.base import Artifact, Quant, runtime
 from edgebook.runtimes.export import export
 from edgebook.training.loop import infer
 from edgebook.vocabulary import precision
@@ -32,7 +34,7 @@ FEW = 2  # items whose answers may differ, in whatever few items there are
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Exported:
     """A target, what is known of it before measuring, and its file when it could be made."""
 
@@ -47,41 +49,70 @@ class Exported:
 
 def measure(nb: Notebook) -> list[Row]:
     """Export every version to every runtime, score and time the files in one session, write and return the rows: one per
-    version, runtime and number format, the float baseline of each runtime first.
+    version, runtime and number format, the float baseline of each runtime first; then those of each machine over SSH that the
+    notebook names in `ssh_devices`.
 
-    Files that this execution has measured before are not measured again, except the baselines when others are timed.
+    Files that this execution has measured before are not measured again, except the baselines when others are timed, and all on
+    other machines.
     """
     exported = [_export(nb, target) for target in targets(nb)]
     ready = [one for one in exported if one.artifact]
     places = {one.row_id: number for number, one in enumerate(ready)}
     bases = _bases(exported, places.keys())
+    splits = {"val": nb.task.x_val.numpy(), "test": nb.task.x_test.numpy()}
+    common = {"seconds": nb["measure_s"], "threads": nb["threads"], "who": nb.execution}
     results = measure_files(
         [one.artifact for one in ready],
-        {"val": nb.task.x_val.numpy(), "test": nb.task.x_test.numpy()},
-        seconds=nb["measure_s"],
-        threads=nb["threads"],
-        who=nb.execution,
+        splits,
+        **common,
         folder=measurements_dir(nb.run_dir, nb.execution),
         bases=[places.get(bases.get(one.target.setting, "")) for one in ready],
     )
-    measured = {one.row_id: result for one, result in zip(ready, results, strict=True)}
     outputs = _eager_outputs(nb, ready)
-    device = {"device": machine.host() if nb["measure_s"] else "host"}  # scores of all machines compare, times do not
-    built = [rows.build(device, one.columns, _compared(nb, one, exported, measured, bases, outputs)) for one in exported]
-    for row in built:
-        row["extra"]["flags"] = flags(row)
+    device = machine.host() if nb["measure_s"] else "host"  # scores of all machines compare, times do not
+    built, measured = _rows_of(nb, exported, results, bases, outputs, device)
+    for url in nb.params.get("ssh_devices", []):
+        runs_there = [one for one in ready if runtime(one.target.runtime).ships and runtime(one.target.runtime).has_latency]
+        results = measure_over_ssh(url, [one.artifact for one in runs_there], splits, **common)
+        there = _rows_of(nb, runs_there, results, bases, outputs, ssh.address(url).name, url=url)
+        built, measured = built + there[0], measured | there[1]
     files.save_samples(nb, measured, built)
     rows.write_rows(nb.run_dir / "rows" / f"{nb.execution}.jsonl", built)
     files.remove_stale_artifacts(nb.run_dir / "artifacts" / nb.execution, built)
     return built
 
 
+def _rows_of(
+    nb: Notebook,
+    exported: list[Exported],
+    results: list[Measured],
+    bases: dict[tuple, str],
+    outputs: dict[int, np.ndarray],
+    device: str,
+    *,
+    url: str | None = None,
+) -> tuple[list[Row], dict[str, Measured]]:
+    """The rows of one device, and the results of the files by their ids. The rows of another machine, at `url`, have ids of their
+    own, and those of this one as parents."""
+    ready = [one for one in exported if one.artifact]
+    measured, built = {one.row_id: result for one, result in zip(ready, results, strict=True)}, []
+    for one in exported:
+        row = rows.build({"device": device}, one.columns, _compared(nb, one, exported, measured, bases, outputs))
+        if url:
+            row |= {"parent_id": one.row_id, "row_id": short_id(one.row_id, url)}
+            row |= {"baseline_id": row["baseline_id"] and short_id(row["baseline_id"], url)}
+            row["extra"]["over_ssh"] = True
+        row["extra"]["flags"] = flags(row)
+        built.append(row)
+    return built, {short_id(row_id, url) if url else row_id: result for row_id, result in measured.items()}
+
+
 def _export(nb: Notebook, target: Target) -> Exported:
     """The row's identity, and the file where it can be made; otherwise the reason."""
     made = target.version
-    identity = _identity(nb, target)
+    known = identity(nb, target)
     if made.error:
-        return Exported(target, rows.join(identity, {"status": made.status, "error": made.error}), None)
+        return Exported(target, rows.join(known, {"status": made.status, "error": made.error}), None)
     network = made.model
     counts = {
         "n_params": count_params(network),
@@ -91,68 +122,16 @@ def _export(nb: Notebook, target: Target) -> Exported:
     }
     try:
         folder = nb.run_dir / "artifacts" / nb.execution
-        draft = folder / f"draft-{identity['row_id']}"
+        draft = folder / f"draft-{known['row_id']}"
         artifact = export(network, nb.task, draft, runtime=target.runtime, quant=target.quant, batch_size=target.batch_size)
-        artifact = files.settle(artifact, identity["row_id"])
+        artifact = files.settle(artifact, known["row_id"])
         files.write_preprocess(artifact, nb.task)
     except Exception as error:  # a file that cannot be made is a row with its reason; all lines are for the log
         if error.__cause__ or not isinstance(error, BadInput | Unsupported):
             traceback.print_exc()
-        return Exported(target, rows.join(identity, counts, columns.failure_columns(error)), None)
+        return Exported(target, rows.join(known, counts, columns.failure_columns(error)), None)
     path = {"artifact": str(artifact.path.relative_to(nb.run_dir))}
-    return Exported(target, rows.join(identity, counts, columns.file_columns(artifact), path), artifact)
-
-
-def _identity(nb: Notebook, target: Target) -> Row:
-    """Who and what: everything that is known before the file is made."""
-    made, quant = target.version, target.quant
-    numbers = quant.precision if quant else "int8-static" if isinstance(made.network, FakeQuantized) else "fp32"
-    grid = {} if target.is_baseline else nb.params.get("grid_values", {})  # the float baseline is that of every execution
-    asked = grid | ({name: value for name, value in describe(quant).items() if value not in (None, ())} if quant else {})
-    role, family = _role(target)
-    steps = [step for step in (made.method if made.method != "baseline" else "", numbers if quant else "") if step]
-    point = short_id(point_id(nb, made), {**made.asked, **asked})
-    return {
-        "run": nb["run"],
-        "notebook": nb.stem,
-        "execution": nb.execution,
-        "point_id": point,
-        "row_id": short_id(point, numbers, *_setting(nb, target)),
-        "parent_id": made.parent_row,
-        "task": nb["task"] if nb.data is None else nb.task.name,
-        "model": nb.model_label,
-        "case": nb.case,
-        "role": role,
-        "family": family,
-        "method": "+".join(steps) or "baseline",
-        "label": ", ".join(filter(None, (made.label, grid_label(grid)))),
-        "seed": nb["seed"],
-        "asked": made.asked | asked,
-        "runtime": target.runtime,
-        "precision": numbers,
-        **({"device": target.core} if target.core else {}),
-        "threads": nb["threads"],
-        "batch_size": target.batch_size,
-        "commit": machine.commit(),
-        "started_at": made.started_at,
-        "duration_s": made.duration_s,
-        "size_packed_bytes": made.extra.get("size_packed_bytes"),
-        "extra": {name: value for name, value in made.extra.items() if name != "size_packed_bytes"},
-    }
-
-
-def _setting(nb: Notebook, target: Target) -> list[Any]:
-    """What makes a row of its own out of a point and a number format."""
-    made, core = target.version, [target.core] if target.core else []
-    return [nb.execution, target.runtime, nb["threads"], target.batch_size, made.label, made.role, nb["seed"], *core]
-
-
-def _role(target: Target) -> tuple[str, str]:
-    """(role, family) of a file."""
-    role, family = target.version.role, target.version.family
-    if role == "baseline" and target.quant:  # the same network with other numbers is a version of it
-        role, family = "version", "quantize"
-    return role if runtime(target.runtime).ships else "reference", family
+    return Exported(target, rows.join(known, counts, columns.file_columns(artifact), path), artifact)
 
 
 def _bases(exported: list[Exported], ready: Collection[str]) -> dict[tuple, str]:
@@ -178,6 +157,8 @@ def _compared(
     base_id, result = bases.get(one.target.setting), measured.get(one.row_id)
     if result is None:
         return {"baseline_id": base_id}
+    if result.session is None:  # its device could not be reached
+        return {"baseline_id": base_id, **columns.error_columns(result)}
     is_itself = base_id == one.row_id
     base = None if is_itself or base_id is None else measured[base_id].timed_beside(result)
     base_size = next((other.columns["size_bytes"] for other in exported if other.row_id == base_id), None)

@@ -218,7 +218,8 @@ def main() -> None:
                 pin(arguments.threads)
             answer(ok=True, **commands[command["do"]](program, command))
     except ImportError as error:
-        answer(ok=False, error=f"{arguments.runtime}: cannot be loaded on {platform.machine()}: {one_line(error)}")
+        reason = f"{arguments.runtime} cannot be loaded by {sys.executable} on {platform.machine()}: {one_line(error)}"
+        answer(ok=False, error=reason, code="library")
         sys.exit(1)
     except Exception as error:  # whatever a runtime raises becomes one line for the row
         answer(ok=False, error=one_line(error))

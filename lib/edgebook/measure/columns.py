@@ -59,9 +59,14 @@ def measured_columns(measured: Measured, base: Measured | None, task: Task) -> C
     parts += [latency.latency_columns(measured), inspection_columns(measured), feeding_columns(measured)]
     if base is not None:
         parts.append(latency.speed_columns(measured, base))
-    if measured.error:
-        parts.append({"status": "failed", "error": measured.error})
-    return join(*parts)
+    return join(*parts, error_columns(measured))
+
+
+def error_columns(measured: Measured) -> Columns:
+    """Why a file was not measured, or not wholly; nothing for one that was."""
+    if measured.unsupported:
+        return {"status": "unsupported", "error": measured.error, "extra": {"unsupported": measured.unsupported}}
+    return {"status": "failed", "error": measured.error} if measured.error else {}
 
 
 def split_arrays(task: Task, split: str, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

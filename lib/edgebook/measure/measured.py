@@ -34,6 +34,7 @@ class Measured:
 
     artifact: Artifact
     error: str | None = None
+    unsupported: str | None = None  # the code in `vocabulary.UNSUPPORTED` of an error that lies in the target, not in the file
     outputs: dict[str, np.ndarray] = field(default_factory=dict)  # split -> float32 (n, ...)
     items: dict[str, np.ndarray] = field(default_factory=dict)  # split -> which items, (n,)
     rss_bytes: int | None = None

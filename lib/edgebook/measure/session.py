@@ -19,6 +19,7 @@ from edgebook import lock
 from edgebook.boards import local
 from edgebook.boards.board import Board
 from edgebook.boards.worker import Worker
+from edgebook.errors import Unsupported
 from edgebook.files import scratch
 from edgebook.measure import machine, repeat
 from edgebook.measure.archive import Archive, digests, timing_key
@@ -64,7 +65,8 @@ def measure_files(
                 list(pool.map(started.start, sorted(to_score | to_time)))
             for result, scorer in zip(results, scorers, strict=True):
                 scored = results[scorer]
-                result.outputs, result.items, result.error = scored.outputs, scored.items, scored.error
+                result.outputs, result.items = scored.outputs, scored.items
+                result.error, result.unsupported = scored.error, scored.unsupported
                 result.kernel_error, result.not_scored = scored.kernel_error, scored.not_scored
             started.close(started.workers.keys() - to_time)
             _time(started.workers, results, to_time, seconds=seconds, who=who, board=board)
@@ -116,6 +118,8 @@ class _Started:
             self.workers[index] = repeat.compare_kernels(worker, result, self.inputs, str(index))
             if self.archive:
                 self.archive.keep_scores(result)
+        except Unsupported as error:
+            result.error, result.unsupported = str(error), error.code
         except FAILURES as error:
             result.error = str(error)
 

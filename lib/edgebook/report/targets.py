@@ -7,7 +7,7 @@ from typing import Any
 
 from edgebook.devices import Device, fit, need
 from edgebook.report import format as fmt
-from edgebook.report.aggregate import is_own_baseline, value
+from edgebook.report.aggregate import grouped, is_own_baseline, ok, value
 from edgebook.report.answer import answer
 from edgebook.report.choose import Limits, cheapest, smallest
 from edgebook.report.columns import columns_of, others_text, why_not
@@ -24,35 +24,62 @@ def show(rows: list[Row], devices: Devices, caption: str = "", *, latency_budget
 
     content = lines(rows, devices, latency_budget_ms=latency_budget_ms)
     heads = list(dict.fromkeys(head for line in content for head in line["figures"]))
-    headers = ["version", *(f'<th scope="col">{escape(head)}</th>' for head in [*heads, "fits"])]
+    last = "fits, or where it ran" if any(_is_remote(row) for row in rows) else "fits"
+    headers = ["version", *(f'<th scope="col">{escape(head)}</th>' for head in [*heads, last])]
     body = [_html_line(line, heads) for line in content]
     return HTML(f"<style>{STYLE}</style>{frame(caption, 'Every runtime and number format', headers, body)}")
 
 
 def lines(rows: list[Row], devices: Devices, *, latency_budget_ms: float = 0) -> list[dict[str, Any]]:
     """One dict per row: `version`, `runtime`, `format`, `figures` (head -> (figure, what stands under it); empty for a row
-    without) and `fits`: the boards with room, or the reason. Runtimes that lack a number format share one.
+    without) and `fits`: the boards with room, the machine over SSH that it ran on, or the reason. Runtimes that lack a number
+    format share one, and so do the files that a machine could not run for the same reason.
     """
     content: list[dict[str, Any]] = []
     for row in rows:
-        runs = row["runtime"] or ""
-        line = {"version": fmt.name(row), "runtime": runs, "format": row["precision"] or "", "figures": {}}
+        line = {"version": fmt.name(row), "runtime": _where(row), "format": row["precision"] or "", "figures": {}}
         if row["status"] == "ok":
-            line |= {"runtime": f"{runs} on {row['core']}" if row["core"] else runs, "figures": _figures(row, rows)}
-            content.append(line | {"fits": boards(row, devices, latency_budget_ms or None)})
-            continue
-        if value(row, "extra.unsupported") != "precision":
-            content.append(line | {"fits": why_not(row, rows)})
-            continue
-        line["fits"] = f"no {row['precision']} there; {others_text(row, rows)}"
-        same = [other for other in content if all(other[key] == line[key] for key in ("version", "format", "fits"))]
-        if same and runs in same[0]["runtime"].split(", "):  # the same on another core
-            continue
-        if same:
-            same[0]["runtime"] += f", {line['runtime']}"
+            fits = _machine(row) if _is_remote(row) else boards(row, devices, latency_budget_ms or None)
+            content.append(line | {"figures": _figures(row, rows), "fits": fits})
+        elif _is_remote(row):
+            _join(content, line | {"version": "files over SSH", "format": "", "fits": fmt.reason(row)}, "version")
+        elif value(row, "extra.unsupported") != "precision":
+            content.append(line | {"runtime": row["runtime"] or "", "fits": why_not(row, rows)})
         else:
-            content.append(line)
+            fits = f"no {row['precision']} there; {others_text(row, rows)}"
+            _join(content, line | {"runtime": row["runtime"] or "", "fits": fits}, "version", "format")
     return content
+
+
+def _join(content: list[dict[str, Any]], line: dict[str, Any], *keys: str) -> None:
+    """Append a line without figures; where there is one with the same reason and `keys`, its runtime is added to that one."""
+    same = [other for other in content if all(other[key] == line[key] for key in (*keys, "fits"))]
+    if not same:
+        content.append(line)
+    elif line["runtime"] not in same[0]["runtime"].split(", "):  # else the same on another core
+        same[0]["runtime"] += f", {line['runtime']}"
+
+
+def _is_remote(row: Row) -> bool:
+    return bool(value(row, "extra.over_ssh"))
+
+
+def _where(row: Row) -> str:
+    runs = row["runtime"] or ""
+    return f"{runs} on {row['device']}" if row["core"] or _is_remote(row) else runs
+
+
+def _machine(row: Row) -> str:
+    """`Cortex-A72, governor ondemand, 48.3 °C before and 51.0 after, throttled=0x0`: what is known of the machine."""
+    machine = row["machine"] or {}
+    before, after = machine.get("temperature_c"), machine.get("temperature_c_after")
+    facts = [
+        machine.get("cpu"),
+        f"governor {machine['governor']}" if machine.get("governor") else None,
+        f"{before:.1f} °C before and {after:.1f} after" if before is not None and after is not None else None,
+        machine.get("throttled_after"),
+    ]
+    return ", ".join(str(fact) for fact in facts if fact)
 
 
 def _figures(row: Row, rows: list[Row]) -> dict[str, tuple[str, str]]:
@@ -99,17 +126,22 @@ def boards(row: Row, devices: Devices, budget_ms: float | None = None) -> str:
 
 
 def choices(rows: list[Row], devices: Devices, *, max_loss: float | None = None, latency_budget_ms: float = 0) -> dict[str, str]:
-    """Board -> what to ship there, by the rules of every answer, among the files that fit.
+    """Board -> what to ship there, by the rules of every answer, among the files that fit; then machine over SSH -> the same,
+    among the files that ran there.
 
     On a board with an accelerator its files come first; then, where latencies are the board's own, the fastest, elsewhere the
     smallest. max_loss: of the validation score; None: the metric's margin. One entry for all boards where the baseline has
     learned nothing.
     """
-    limits = Limits(max_loss=max_loss)
-    overall = answer(rows, limits)
+    here, limits = [row for row in rows if not _is_remote(row)], Limits(max_loss=max_loss)
+    overall = answer(here, limits)
     if overall.choice.unlearned:
         return {"every board": overall.text}
-    return {name: _choice(rows, device, limits, latency_budget_ms or None) for name, device in devices.items()}
+    told = {name: _choice(here, device, limits, latency_budget_ms or None) for name, device in devices.items()}
+    timed = Limits(max_loss=max_loss, max_latency_ms=latency_budget_ms or None)
+    for (device,), group in grouped([row for row in rows if _is_remote(row)], ("device",)).items():
+        told[device] = answer(group, timed).text if ok(group) else "none of the files ran there"
+    return told
 
 
 def _choice(rows: list[Row], device: Device, limits: Limits, budget_ms: float | None) -> str:
