@@ -1,6 +1,7 @@
 """Emulated Cortex-M: the same bytes as this machine, counts that repeat, clear reasons where a core has no room."""
 
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -147,6 +148,27 @@ def test_too_large_is_said_with_the_bytes_that_lack(tmp_path):
     (tmp_path / "heavy.tflite").write_bytes(weighted(rng, *fields, per_channel=True, low=0))
     with pytest.raises(Unsupported, match=r"m55: 54\d,\d\d\d bytes of flash are needed, 2\d,\d\d\d more than its 524,288"):
         measure(tmp_path / "heavy.tflite", random_items(rng, 1, 2100), core="cortex-m55")
+
+
+@needs_tools
+@pytest.mark.parametrize("memory", ["flash", "ram"])
+def test_a_file_that_just_fits_runs_and_one_byte_less_is_too_little(shipped, memory, monkeypatch):
+    """What counts takes room too: a machine that holds the model alone is passed over, or named with the bytes that lack."""
+    items, core = random_items(np.random.default_rng(0), 1, 40), emulated.CORES["cortex-m4"]
+    alone = getattr(measure(shipped, items, core="cortex-m4"), f"{memory}_bytes")
+
+    def on_machine_with(n_bytes):
+        machine = replace(core.machines[0], **{f"{memory}_bytes": n_bytes})
+        monkeypatch.setitem(emulated.CORES, "cortex-m4", replace(core, machines=(machine,)))
+        return measure(shipped, items, core="cortex-m4")
+
+    with pytest.raises(Unsupported, match=f"bytes of {memory}".replace("ram", "RAM")) as raised:
+        on_machine_with(alone)
+    needed = int(str(raised.value).split()[1].replace(",", ""))
+    assert alone < needed < alone + 3000
+    assert getattr(on_machine_with(needed), f"{memory}_bytes") == alone
+    with pytest.raises(Unsupported, match=" 1 more than its "):
+        on_machine_with(needed - 1)
 
 
 @needs_tools

@@ -32,7 +32,7 @@ QEMU = ("qemu-system-arm", "-nographic", "-monitor", "none", "-serial", "none", 
 SEMIHOSTING = ("-semihosting-config", "enable=on,target=native")
 AMPLE = {"flash_bytes": 1 << 26, "ram_bytes": 1 << 26}
 TIMEOUT_S = 120
-STACK_BYTES = 1024  # kept free beside the arena, the input and the output
+STACK_BYTES = 1024  # kept free beside the arena and what the harness holds: the input, the output and the state
 
 
 @dataclass(frozen=True)
@@ -134,15 +134,19 @@ def _build(folder: Path, chosen: Core, core: str, ends: Ends, n_steps: int) -> t
     _run(folder, [*GCC, *chosen.flags, *WARNINGS, "-c", "model.c"])
     _run(folder, [*GCC, *chosen.flags, *HARNESS, *defined, "-c", "harness.c"])
     script = Template((files / "link.ld").read_text())
-    _link(folder, script.substitute(vars(chosen.machines[0]) | AMPLE), chosen)
-    flash, ram = _section_sizes(folder)
-    machine = _with_room(chosen, core, flash, ram + ends.n_input + ends.n_output + ends.n_state + STACK_BYTES)
+    ample = vars(chosen.machines[0]) | AMPLE
+    _link(folder, script.substitute(ample), chosen)
+    sections = _sections(folder)
+    text, data, bss, harness_ram = (sections[name] for name in (".text", ".data", ".bss", ".harness_ram"))
+    flash_needed = text.end - ample["flash_origin"] + data.size  # with the harness before it
+    ram_needed = harness_ram.end - ample["ram_origin"] + STACK_BYTES
+    machine = _with_room(chosen, core, flash_needed, ram_needed)
     _link(folder, script.substitute(vars(machine)), chosen)
-    return machine, flash, ram
+    return machine, text.size + data.size, data.size + bss.size
 
 
 def _with_room(chosen: Core, core: str, flash: int, ram: int) -> Machine:
-    """The first machine of a core that holds the model and its caller. Raises Unsupported where the last one has no room."""
+    """The first machine of a core that holds the model and what counts it. Raises Unsupported where the last one has no room."""
     for machine in chosen.machines:
         if flash <= machine.flash_bytes and ram <= machine.ram_bytes:
             return machine
@@ -167,11 +171,21 @@ def _run(folder: Path, command: list[str]) -> str:
     return done.stdout
 
 
-def _section_sizes(folder: Path) -> tuple[int, int]:
-    """Flash and RAM of the model in firmware.elf: .text and .data, .data and .bss."""
+@dataclass(frozen=True)
+class _Section:
+    size: int
+    start: int
+
+    @property
+    def end(self) -> int:
+        return self.start + self.size
+
+
+def _sections(folder: Path) -> dict[str, _Section]:
+    """The sections of firmware.elf by name."""
     listed = _run(folder, ["arm-none-eabi-size", "-A", "firmware.elf"])
-    sizes = {name: int(size) for name, size in re.findall(r"^(\.\w+)\s+(\d+)", listed, re.MULTILINE)}
-    return sizes[".text"] + sizes[".data"], sizes[".data"] + sizes[".bss"]
+    rows = re.findall(r"^(\.\w+)\s+(\d+)\s+(\d+)", listed, re.MULTILINE)
+    return {name: _Section(int(size), int(start)) for name, size, start in rows}
 
 
 def _results(data: bytes, core: str, flash: int, ram: int, n_output: int) -> Measured:
