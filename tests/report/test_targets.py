@@ -131,3 +131,10 @@ def test_boards_are_drawn_where_a_file_runs():
     assert sum(len(dots.get_offsets()) for dots in axes.collections) == 2 + 3 + 2 + 1
     with pytest.raises(BadInput, match="no file of these rows"):
         plots.boards([micro()], {"linux": BOARDS["linux"]})
+
+
+def test_choices_are_a_line_for_each_board():
+    html = targets.show_choices({"micro": "Ship net", "pi:22": "none of <them>"}).data
+    assert '<th scope="row">micro</th><td class="eb-fits">Ship net</td>' in html
+    assert "none of &lt;them&gt;" in html
+    assert html.count("<tr>") == 3

@@ -25,7 +25,7 @@ def show(rows: list[Row], devices: Devices, caption: str = "", *, latency_budget
     content = lines(rows, devices, latency_budget_ms=latency_budget_ms)
     heads = list(dict.fromkeys(head for line in content for head in line["figures"]))
     last = "fits, or where it ran" if any(_is_remote(row) for row in rows) else "fits"
-    headers = ["version", *(f'<th scope="col">{escape(head)}</th>' for head in [*heads, last])]
+    headers = ["version", *map(wrapped_head, heads), f'<th scope="col" class="eb-wrap">{last}</th>']
     body = [_html_line(line, heads) for line in content]
     return HTML(f"<style>{STYLE}</style>{frame(caption, 'Every runtime and number format', headers, body)}")
 
@@ -100,6 +100,11 @@ def _figures(row: Row, rows: list[Row]) -> dict[str, tuple[str, str]]:
     }
 
 
+def wrapped_head(head: str) -> str:
+    """The head of a column of figures, on several lines where it has several words."""
+    return f'<th scope="col" class="eb-n eb-wrap">{escape(head)}</th>'
+
+
 def _html_line(line: dict[str, Any], heads: list[str]) -> str:
     where = " · ".join(filter(None, (line["runtime"], line["format"])))
     first = f'<th scope="row">{escape(line["version"])}<span class="eb-ci">{escape(where)}</span></th>'
@@ -142,6 +147,15 @@ def choices(rows: list[Row], devices: Devices, *, max_loss: float | None = None,
     for (device,), group in grouped([row for row in rows if _is_remote(row)], ("device",)).items():
         told[device] = answer(group, timed).text if ok(group) else "none of the files ran there"
     return told
+
+
+def show_choices(told: dict[str, str]) -> Any:
+    """`choices` for a notebook, a line for each board."""
+    from IPython.display import HTML
+
+    cells = (f'<th scope="row">{escape(board)}</th><td class="eb-fits">{escape(text)}</td>' for board, text in told.items())
+    heads, body = ["board", '<th scope="col">what to ship</th>'], [f"<tr>{line}</tr>" for line in cells]
+    return HTML(f"<style>{STYLE}</style>{frame('', 'What to ship', heads, body)}")
 
 
 def _choice(rows: list[Row], device: Device, limits: Limits, budget_ms: float | None) -> str:
