@@ -22,7 +22,7 @@ def table(lines: list[Line], metric: str) -> pd.DataFrame:
     """Text: scores with their intervals in the unit of `metric`, steps, bytes, instructions. lines: as
     `experiment.adapt` gives them."""
     shown = fmt.metric(metric)
-    heads = {name: f"{shown.label} on {name}, {shown.unit}" if shown.unit else f"{shown.label} on {name}" for name in DATA}
+    heads = {name: fmt.with_unit(f"{shown.label} on {name}", shown.unit) for name in DATA}
     names = pd.Index([line["trained by"] for line in lines])
     return pd.DataFrame([_cells(line, metric, heads) for line in lines], index=names)
 

@@ -18,7 +18,7 @@ def quality(rows: list[Row]) -> pd.DataFrame:
     no row has is left out.
     """
     score = columns_of(ok(rows))[0]
-    head = f"{score.head}, {score.unit}" if score.unit else score.head
+    head = fmt.with_unit(score.head, score.unit)
     shares = {
         "macro-F1, %": "extra.macro_f1",
         "worst class, %": "extra.worst_class_accuracy",

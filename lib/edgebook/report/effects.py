@@ -42,7 +42,7 @@ class Effect:
     @property
     def text(self) -> str:
         """`+0.6 (+0.1 to +1.1)`, in the unit of differences."""
-        around = fmt.interval(self.lo, self.hi, lambda end: fmt.difference(end, self.metric))
+        around = fmt.difference_ends(self.lo, self.hi, self.metric)
         return fmt.with_interval(fmt.difference(self.delta, self.metric), around)
 
     @property
@@ -124,7 +124,7 @@ def table(effects: Sequence[Effect]) -> pd.DataFrame:
         {
             "change": each.label,
             "compared with": each.on,
-            f"difference, {unit}" if unit else "difference": each.text,
+            fmt.with_unit("difference", unit): each.text,
             "verdict": each.verdict,
             "trainings": each.n_trainings,
         }

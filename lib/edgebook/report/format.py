@@ -43,6 +43,11 @@ def difference(value: float | None, metric_name: str | None, *, unit: bool = Fal
     return text + (f" {shown.difference_unit}" if unit and shown.difference_unit else "")
 
 
+def with_unit(text: str, unit: str) -> str:
+    """A head or an axis title with its unit: `accuracy, %`; without a comma where there is none."""
+    return f"{text}, {unit}" if unit else text
+
+
 def spread(value: float, metric_name: str | None) -> str:
     """A standard deviation or a margin in the unit of differences, without a sign: `0.3`."""
     shown = metric(metric_name)
@@ -128,7 +133,12 @@ def score_interval(row: Row) -> str:
 
 def difference_interval(row: Row) -> str:
     """The interval of the difference from the baseline: `−0.8 to +0.1`."""
-    return interval(row["delta_lo"], row["delta_hi"], lambda end: difference(end, row["metric"]))
+    return difference_ends(row["delta_lo"], row["delta_hi"], row["metric"])
+
+
+def difference_ends(low: float | None, high: float | None, metric_name: str | None) -> str:
+    """The interval of any difference of two scores, in the unit of differences: `−0.8 to +0.1`."""
+    return interval(low, high, lambda end: difference(end, metric_name))
 
 
 def reason(row: Row) -> str:

@@ -39,7 +39,7 @@ def lines(rows: list[Row], devices: dict[str, Device]) -> list[dict[str, str]]:
             "version": fmt.name(row),
             "core": row["core"],
             "bits per weight": fmt.digits(row["weight_bits"], 2),
-            f"{score.head}, {score.unit}" if score.unit else score.head: score.main(row),
+            fmt.with_unit(score.head, score.unit): score.main(row),
             "flash, kB": fmt.kilobytes(row["flash_bytes"]),
             "RAM, kB": fmt.kilobytes(row["ram_bytes"]),
             "stack, bytes": fmt.count(row["stack_bytes"]),

@@ -55,14 +55,14 @@ def table(run_dir: Path, rows: list[Row], *, ours: str, theirs: str, at: str = "
 
 def _line(pair: dict[str, Any], at: str) -> dict[str, str]:
     mine, theirs = pair["ours"], pair["theirs"]
-    around = fmt.interval(pair["lo"], pair["hi"], lambda end: fmt.difference(end, mine["metric"]))
+    around = fmt.difference_ends(pair["lo"], pair["hi"], mine["metric"])
     unit = fmt.metric(mine["metric"]).difference_unit
     return {
         "version": fmt.name(mine),
         "against": fmt.name(theirs),
         "runtime": mine["runtime"],
         fmt.parameter(at): f"{value(mine, at):.0%} and {value(theirs, at):.0%}",
-        f"difference, {unit}" if unit else "difference": fmt.with_interval(fmt.difference(pair["delta"], mine["metric"]), around),
+        fmt.with_unit("difference", unit): fmt.with_interval(fmt.difference(pair["delta"], mine["metric"]), around),
         "verdict": pair["verdict"],
         "speed-up": f"{fmt.speed(mine['speedup'])} and {fmt.speed(theirs['speedup'])}",
     }

@@ -60,12 +60,13 @@ def curves(rows: list[Row], *, title: str = "Score by severity") -> Figure:
     base, *others = dict.fromkeys(frame["version"])
     palette = {base: theme.family("baseline").colour} | theme.colours(others)
     dashes = {name: (3, 1.5) if number > len(theme.SERIES) else "" for number, name in enumerate(palette)}  # colours repeat
+    label, room = fmt.with_unit(shown.label, shown.unit), 0.02 * shown.scale
     look = {"hue": "version", "style": "version", "palette": palette, "dashes": dashes, "legend": False}
     for axes, name in zip([panels] if len(names) == 1 else panels, names, strict=True):
         sns.lineplot(frame[frame["corruption"] == name], x="severity", y="score", ax=axes, **look)
         axes.set_title(name, fontsize=9, fontweight="normal", loc="center")
-        axes.set(xlabel="severity", ylabel=f"{shown.label}, {shown.unit}" if axes.get_subplotspec().is_first_col() else "")
-        axes.set(xticks=frame["severity"].unique(), ylim=(frame["score"].min() - 2, frame["score"].max() + 2))
+        axes.set(xlabel="severity", ylabel=label if axes.get_subplotspec().is_first_col() else "")
+        axes.set(xticks=frame["severity"].unique(), ylim=(frame["score"].min() - room, frame["score"].max() + room))
     styles = {name: {"color": colour, "ls": "--" if dashes[name] else "-"} for name, colour in palette.items()}
     handles = [figure.axes[0].plot([], [], label=name, **style)[0] for name, style in styles.items()]
     figure.legend(handles=handles, loc="outside lower left", ncols=2)
@@ -121,5 +122,5 @@ def _corrupted(row: Row) -> dict[str, list[Values]]:
 def _cell(values: Values, metric: str) -> str:
     if "delta" not in values:
         return fmt.score(values["score"], metric, unit=True)
-    ends = fmt.interval(values["delta_lo"], values["delta_hi"], lambda end: fmt.difference(end, metric))
+    ends = fmt.difference_ends(values["delta_lo"], values["delta_hi"], metric)
     return fmt.with_interval(fmt.difference(values["delta"], metric), ends).replace(" ", "\u00a0")  # on one line

@@ -55,7 +55,7 @@ def _texts(row: Row, rows: list[Row], columns: list[Column]) -> dict[str, str]:
     """One line of the text table, without the version's name."""
     texts = {"runtime": row["runtime"] or "", "format": row["precision"] or ""}
     for column in columns:
-        head, applies = f"{column.head}, {column.unit}" if column.unit else column.head, column.applies(row)
+        head, applies = fmt.with_unit(column.head, column.unit), column.applies(row)
         texts[head] = fmt.with_interval(column.main(row), column.around(row)) if applies else ""
         if column.verdict:
             texts[column.verdict.replace("_", " ")] = (applies and row[column.verdict]) or ""

@@ -91,7 +91,7 @@ def _figures(row: Row, rows: list[Row]) -> dict[str, tuple[str, str]]:
     has_difference = row["delta"] is not None and not is_own_baseline(row)
     against = (fmt.difference(row["delta"], row["metric"]), row["verdict"] or "") if has_difference else (fmt.NONE, "")
     return {
-        f"{score.head}, {score.unit}" if score.unit else score.head: (score.main(row), score.around(row)),
+        fmt.with_unit(score.head, score.unit): (score.main(row), score.around(row)),
         "against the baseline": against,
         "agreement, %": (fmt.share(row["agreement"]), ""),
         "file, kB": (fmt.kilobytes(row["size_bytes"]), ""),

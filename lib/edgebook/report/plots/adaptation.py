@@ -24,8 +24,8 @@ def adaptation(lines: list[dict[str, Any]], metric: str, *, title: str) -> Figur
             score, low, high = (part * shown.scale for part in line[name])
             axes.errorbar(score, place + side, xerr=[[score - low], [high - score]], fmt="o", color=colour, elinewidth=1.6)
     axes.set_yticks(range(len(lines)), [str(line["trained by"]) for line in lines])
-    unit = f", {shown.unit}" if shown.unit else ""
-    axes.set(ylim=(len(lines) - 0.5, -0.5), xlabel=f"test {shown.label}{unit}", ylabel="trained by")
+    label = fmt.with_unit(f"test {shown.label}", shown.unit)
+    axes.set(ylim=(len(lines) - 0.5, -0.5), xlabel=label, ylabel="trained by")
     axes.grid(visible=False, axis="y")
     shared.legend_below(figure, [shared.dot(name, colour) for name, colour in colours.items()])
     return figure

@@ -64,7 +64,7 @@ def title(key: str, rows: list[Row]) -> str:
         shown = fmt.metric(metric_of(rows))
         unit = shown.difference_unit if key == "delta" else shown.unit
         text = {"score": f"test {shown.label}", "val_score": f"validation {shown.label}"}.get(key, f"{shown.label} − baseline's")
-        return f"{text}, {unit}" if unit else text
+        return fmt.with_unit(text, unit)
     return f"{SHARES[key]}, %" if key in SHARES else UNITS.get(key, (1.0, fmt.parameter(key)))[1]
 
 

@@ -32,7 +32,7 @@ def effects(shown: Sequence[Effect], *, title: str = "What each change does to t
     several = len({each.on for each in shown}) > 1
     names = [f"{each.label}, on {each.on}" if several and each.on else each.label for each in shown]
     axes.set_yticks(range(len(shown)), [textwrap.shorten(name, 60, placeholder=" …") for name in names])
-    unit = f", {metric.difference_unit}" if metric.difference_unit else ""
-    axes.set(ylim=(len(shown) - 0.5, -0.5), xlabel=f"difference in test {metric.label}{unit}")
+    label = fmt.with_unit(f"difference in test {metric.label}", metric.difference_unit)
+    axes.set(ylim=(len(shown) - 0.5, -0.5), xlabel=label)
     axes.grid(visible=False, axis="y")
     return figure

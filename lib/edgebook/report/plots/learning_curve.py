@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from edgebook.errors import BadInput
 from edgebook.metrics import Metric
+from edgebook.report import format as fmt
 from edgebook.report import theme
 
 
@@ -23,7 +24,7 @@ def learning_curve(history: list[dict[str, float]], metric: Metric, *, title: st
     frame = pd.DataFrame(history, columns=["epoch", "loss", "val_score"])
     frame["epoch"] = frame["epoch"].fillna(pd.Series(range(1, len(frame) + 1)))
     frame["val_score"] = frame["val_score"].astype(float) * metric.scale
-    score = f"validation {metric.label}" + (f", {metric.unit}" if metric.unit else "")
+    score = fmt.with_unit(f"validation {metric.label}", metric.unit)
     panels = ((left, "loss", "training loss", theme.SERIES[0]), (right, "val_score", score, theme.SERIES[1]))
     for axes, key, label, colour in panels:
         marker = "o" if len(frame) < 3 else None
