@@ -31,6 +31,14 @@ from edgebook.naming import short_id
 from edgebook.runtimes.base import Artifact, runtime, source_path
 
 __all__ = ["Measured", "measure_files"]
+OF_SCORES = (
+    "outputs",
+    "items",
+    "error",
+    "unsupported",
+    "kernel_error",
+    "not_scored",
+)  # fields that files of the same bytes share
 FAILURES = (RuntimeError, OSError, ValueError)  # of one file: the session goes on
 
 
@@ -64,10 +72,8 @@ def measure_files(
             with lock.training(), ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // threads)) as pool:
                 list(pool.map(started.start, sorted(to_score | to_time)))
             for result, scorer in zip(results, scorers, strict=True):
-                scored = results[scorer]
-                result.outputs, result.items = scored.outputs, scored.items
-                result.error, result.unsupported = scored.error, scored.unsupported
-                result.kernel_error, result.not_scored = scored.kernel_error, scored.not_scored
+                for name in OF_SCORES:
+                    setattr(result, name, getattr(results[scorer], name))
             started.close(started.workers.keys() - to_time)
             _time(started.workers, results, to_time, seconds=seconds, who=who, board=board)
         finally:
