@@ -3,9 +3,7 @@ labelled items, steps of SGD in float."""
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +13,8 @@ from torch import nn
 from edgebook import lock
 from edgebook.boards import emulated
 from edgebook.errors import BadInput, Unsupported
+from edgebook.files import scratch
+from edgebook.measure.cores import CORE
 from edgebook.runtimes.base import Quant, runtime
 from edgebook.runtimes.c import train_step as c_step
 from edgebook.runtimes.export import export
@@ -22,9 +22,7 @@ from edgebook.runtimes.train_step import Layer, Lesson, train_on
 from edgebook.tasks.task import Task, draw_items
 from edgebook.training.last_layer import sgd, split
 
-CORE = "cortex-m4"
 N_COUNTED = 2  # steps that are counted
-DATA = ("shifted data", "original data")
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,7 @@ def adapt(model: nn.Module, task: Task, shifted: Task, how: Adaptation, *, runti
     if not task.kind.has_classes:
         raise BadInput(f"task = {task.name!r} has no classes; the last layer is adapted by the loss of classes")
     body, head = split(model, task)
-    with tempfile.TemporaryDirectory() as name, lock.training():
-        folder = Path(name)
+    with scratch() as folder, lock.training():
         file = export(body, task, folder / "features", runtime="litert", quant=Quant(seed=how.seed)).path
         features = runtime("litert").side("load").load(file).predict
         lesson = _lesson(shifted, features, how)
@@ -109,10 +106,7 @@ def _counted(layer: Layer, lesson: Lesson) -> dict[str, int]:
     """The instructions of a step on an emulated core without floating-point instructions; nothing where none can be emulated."""
     items = c_step.as_items(lesson, N_COUNTED)
     try:
-        return {
-            "instructions": emulated.measure(
-                c_step.as_network(layer, lesson.rate), items, core=CORE, n_steps=len(items)
-            ).instructions
-        }
+        measured = emulated.measure(c_step.as_network(layer, lesson.rate), items, core=CORE, n_steps=len(items))
     except Unsupported:
         return {}
+    return {"instructions": measured.instructions}

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.module_tracker import ModuleTracker
 
 from edgebook import lock
+from edgebook.files import scratch
 from edgebook.runtimes.base import runtime
 from edgebook.runtimes.exportable import clean_copy
 from edgebook.runtimes.exporter_tables import kept_tables
@@ -53,17 +51,15 @@ def _running(model: nn.Module, x: Tensor, name: str) -> list[str]:
 
 def _converted_to(model: nn.Module, x: Tensor, operator: str) -> list[str]:
     """Layers from which LiteRT's converter makes an operator: it keeps their names."""
-    from ai_edge_litert import schema_py_generated as schema
-
     from edgebook.runtimes.litert.flatbuffer import operator_name, operator_outputs, read
 
     net = clean_copy(model)
-    with tempfile.TemporaryDirectory() as folder, lock.training(), quiet(), kept_tables():
-        path = Path(folder) / "net.tflite"
+    with scratch() as folder, lock.training(), quiet(), kept_tables():
+        path = folder / "net.tflite"
         runtime("litert").side("export").convert(net, x, path)
         data = path.read_bytes()
     file = read(data)
-    names = [operator_name(file.operatorCodes[op.opcodeIndex], schema) for op in file.subgraphs[0].operators]
+    names = [operator_name(file.operatorCodes[op.opcodeIndex]) for op in file.subgraphs[0].operators]
     outputs = zip(names, operator_outputs(data), strict=True)
     return list(dict.fromkeys(_layer(net, output) for name, output in outputs if name == operator))
 

@@ -18,7 +18,7 @@ def derive(parent_path: Path, path: Path, name: str) -> dict[str, Any]:
     """
     one_step.copy_description(parent_path, path)
     network = lower(read(parent_path))
-    path.write_text(generate.write(network), encoding="utf-8")
+    source, size = generate.generated(network)
+    path.write_text(source, encoding="utf-8")
     extra = {"size_unstripped_bytes": None}  # that of the parent
-    size = generate.constant_bytes(network)
     return {"size_bytes": size, "size_zip_bytes": None, "weight_bits": sub_8_bit.weight_bits(network), "extra": extra}

@@ -28,15 +28,17 @@ def source(path: Path, *, profile: str = "single") -> str:
 
 def write(network: Network, *, profile: str = "single") -> str:
     """The C99 source of a lowered network; see `source`."""
+    return generated(network, profile=profile)[0]
+
+
+def generated(network: Network, *, profile: str = "single") -> tuple[str, int]:
+    """The C99 source of a lowered network, and the bytes of its constants (weights, biases, scales, tables), the same on every
+    processor.
+    """
     text = _fill(network, profile)
     plans = _plans(network, text.packed) if any("arena" in call for call in text.calls) else []
     parts = [*_head(network), *_macros(text), "", *kernel_texts(text.kernels), *plans, *text.data, ""]
-    return "\n".join([*parts, *_predict(network, text.calls), *_reset(network)]) + "\n"
-
-
-def constant_bytes(network: Network, *, profile: str = "single") -> int:
-    """Bytes of the weights, biases, scales and tables, the same on every processor."""
-    return _fill(network, profile).constant_bytes
+    return "\n".join([*parts, *_predict(network, text.calls), *_reset(network)]) + "\n", text.constant_bytes
 
 
 def _fill(network: Network, profile: str) -> Text:

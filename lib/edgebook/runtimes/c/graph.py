@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from edgebook.errors import BadInput, Unsupported
+from edgebook.runtimes import one_step
+from edgebook.runtimes.litert import flatbuffer
 
 DTYPES = {"INT8": np.int8, "INT32": np.int32, "INT64": np.int64, "FLOAT32": np.float32, "INT16": np.int16, "UINT8": np.uint8}
 NOT_INT8 = {"INT16": "int16x8", "FLOAT32": "fp32", "FLOAT16": "fp16", "UINT8": "uint8"}
@@ -62,34 +63,28 @@ def read(path: Path) -> Graph:
     Raises BadInput for a file that is no .tflite or has several inputs that nothing explains, Unsupported for another
     precision.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
     path = Path(path)
     data = path.read_bytes()
     if data[4:8] != b"TFL3":
         raise BadInput(f"{path}: is not a .tflite file")
     try:
-        model = schema.ModelT.InitFromPackedBuf(data, 0)
+        model = flatbuffer.read(data)
     except Exception as error:  # the flatbuffer reader raises whatever a damaged offset leads to
         raise BadInput(f"{path}: cannot be read: {error}") from error
     if len(model.subgraphs) != 1:
         raise Unsupported(f"c runs files with one graph, {path.name} has {len(model.subgraphs)}", code="structure")
     part = model.subgraphs[0]
-    tensors = tuple(_tensor(tensor, model.buffers, data, schema) for tensor in part.tensors)
-    operators = tuple(_operator(operator, model.operatorCodes, schema) for operator in part.operators)
+    tensors = tuple(_tensor(tensor, model.buffers) for tensor in part.tensors)
+    operators = tuple(_operator(operator, model.operatorCodes) for operator in part.operators)
     source, sink, states = _ends([int(t) for t in part.inputs], [int(t) for t in part.outputs], path)
     graph = Graph(tensors, operators, source, sink, states)
     _check_precision(graph)
     return graph
 
 
-def _tensor(tensor, buffers, file: bytes, schema) -> Tensor:
+def _tensor(tensor, buffers) -> Tensor:
     shape = tuple(int(size) for size in (tensor.shape if tensor.shape is not None else ()))
-    dtype = _names(schema.TensorType)[tensor.type]
-    buffer = buffers[tensor.buffer]
-    raw = buffer.data
-    if buffer.offset > 1:  # large files keep weights behind the flatbuffer
-        raw = np.frombuffer(file, np.uint8, buffer.size, buffer.offset)
+    dtype, raw = flatbuffer.names("TensorType")[tensor.type], buffers[tensor.buffer].data
     quantization = tensor.quantization
     has_scale = quantization is not None and quantization.scale is not None and len(quantization.scale) > 0
     scale = np.asarray(quantization.scale, np.float32) if has_scale else np.zeros(0, np.float32)
@@ -105,32 +100,24 @@ def _values(raw: np.ndarray, dtype: str, shape: tuple[int, ...]) -> np.ndarray |
     return raw.view(DTYPES[dtype]).reshape(shape) if dtype in DTYPES else None
 
 
-def _operator(operator, codes, schema) -> Operator:
-    code = codes[operator.opcodeIndex]
-    number = max(code.builtinCode, code.deprecatedBuiltinCode)
-    name = code.customCode.decode() if code.customCode else _names(schema.BuiltinOperator).get(number, str(number))
+def _operator(operator, codes) -> Operator:
     options = dict(vars(operator.builtinOptions)) if operator.builtinOptions is not None else {}
     if "fusedActivationFunction" in options:
-        options["activation"] = _names(schema.ActivationFunctionType)[options["fusedActivationFunction"]]
+        options["activation"] = flatbuffer.names("ActivationFunctionType")[options["fusedActivationFunction"]]
     if "padding" in options:
-        options["padding"] = _names(schema.Padding)[options["padding"]]
+        options["padding"] = flatbuffer.names("Padding")[options["padding"]]
+    name = flatbuffer.operator_name(codes[operator.opcodeIndex])
     return Operator(name, tuple(int(t) for t in operator.inputs), tuple(int(t) for t in operator.outputs), options)
-
-
-def _names(enum: type) -> dict[int, str]:
-    return {value: name for name, value in vars(enum).items() if isinstance(value, int)}
 
 
 def _ends(inputs: list[int], outputs: list[int], path: Path) -> tuple[int, int, tuple[tuple[int, int], ...]]:
     """The input, the output and the state pairs, as tensor numbers."""
-    beside = path.with_suffix(".json")
-    notes = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
-    if "states" in notes:
+    if notes := one_step.description(path):
         states = tuple((inputs[state["input"]], outputs[state["output"]]) for state in notes["states"])
         return inputs[notes["x"]], outputs[notes["y"]], states
     if len(inputs) != 1 or len(outputs) != 1:
         given = f"{len(inputs)} inputs and {len(outputs)} outputs"
-        raise BadInput(f"{path}: has {given}; allowed: one of each, or {beside.name} with states")
+        raise BadInput(f"{path}: has {given}; allowed: one of each, or {path.stem}.json with states")
     return inputs[0], outputs[0], ()
 
 

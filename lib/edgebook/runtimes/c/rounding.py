@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgebook.runtimes.c.fixed_point import FULL, common_shift, fixed, multiplier, once, shifted
-from edgebook.runtimes.c.steps import Convolution, Copy, Depthwise, Elementwise, Fill, Lookup, Mean, Network, Pool, Step
+from edgebook.runtimes.c.steps import Convolution, Copy, Elementwise, Fill, Lookup, Mean, Network, Pool, Step, Weighted
 
 PROFILES = ("single", "gemmlowp")
 
@@ -50,7 +50,7 @@ def choose(network: Network, profile: str) -> Rounding:
     clamp = "clamp_full" if all(_fills_int8(step) for step in network.steps) else "clamp"
     if profile == "gemmlowp":
         return Rounding(profile, (clamp, "scale_gemmlowp"), None)
-    layers = [step for step in network.steps if isinstance(step, Convolution | Depthwise)]
+    layers = [step for step in network.steps if isinstance(step, Weighted)]
     if layers:
         scales = np.concatenate([np.broadcast_to(step.scales, step.bias.shape) for step in layers])
         right = common_shift(scales, np.concatenate([_largest_sums(step) for step in layers]))
@@ -70,7 +70,7 @@ def _fills_int8(step: Step) -> bool:
     return (limits.low, limits.high) == (-128, 127)
 
 
-def _largest_sums(step: Convolution | Depthwise) -> np.ndarray:
+def _largest_sums(step: Weighted) -> np.ndarray:
     """How large the sum of each output channel can be."""
     taps = 1 if isinstance(step, Convolution) else 0
     return 128 * np.abs(step.weights.astype(np.int64)).sum(taps) + np.abs(step.bias.astype(np.int64))

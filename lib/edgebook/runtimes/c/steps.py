@@ -46,9 +46,8 @@ class Quantized:
 
 
 @dataclass(frozen=True, eq=False)
-class Convolution:
-    """Convolution or dense layer: weights (out_channels, taps) in the order of a patch, `scales` input * weight / output,
-    one per channel or one; the input's zero point is in the bias. `dense`: one pixel, no window."""
+class Weighted:
+    """A layer with weights: `scales` input * weight / output, one per channel or one; the input's zero point is in the bias."""
 
     source: Place
     target: Place
@@ -58,21 +57,18 @@ class Convolution:
     scales: np.ndarray
     zero_in: int
     out: Quantized
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution(Weighted):
+    """Convolution or dense layer: weights (out_channels, taps) in the order of a patch. `dense`: one pixel, no window."""
+
     dense: bool = False
 
 
 @dataclass(frozen=True, eq=False)
-class Depthwise:
-    """Depthwise convolution: weights (taps, channels * multiplier); the rest as in Convolution."""
-
-    source: Place
-    target: Place
-    window: Window
-    weights: np.ndarray
-    bias: np.ndarray
-    scales: np.ndarray
-    zero_in: int
-    out: Quantized
+class Depthwise(Weighted):
+    """Depthwise convolution: weights (taps, channels * multiplier)."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgebook.runtimes.c.steps import Convolution, Depthwise, Network
+from edgebook.runtimes.c.steps import Convolution, Network, Weighted
 
 BITS = (1, 2, 4)
 CODE_BYTES = 600  # of the kernels that decode; packing has to save more than they cost
@@ -27,7 +27,7 @@ def find(network: Network) -> dict[int, Packed]:
     """The layers of a network, by the number of their step, that fit into 1, 2 or 4 bits; none where it saves too little."""
     packed = {}
     for index, step in enumerate(network.steps):
-        if isinstance(step, Convolution | Depthwise):
+        if isinstance(step, Weighted):
             rows = step.weights if isinstance(step, Convolution) else step.weights.reshape(1, -1)
             layer = pack(rows)
             if layer and layer.data.size + layer.codebook.size < step.weights.size:
@@ -65,7 +65,7 @@ def weight_bits(network: Network) -> float:
     """Bits per weight as they are stored, mean over all weights of convolutions and dense layers."""
     packed, bits, n = find(network), 0, 0
     for index, step in enumerate(network.steps):
-        if isinstance(step, Convolution | Depthwise):
+        if isinstance(step, Weighted):
             bits += step.weights.size * (packed[index].bits if index in packed else 8)
             n += step.weights.size
     return bits / max(n, 1)

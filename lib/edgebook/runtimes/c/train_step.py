@@ -4,12 +4,12 @@ on a core."""
 from __future__ import annotations
 
 import ctypes
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from edgebook.runtimes.c import host
+from edgebook.files import scratch
+from edgebook.runtimes.c import generate, host
 from edgebook.runtimes.c.ends import Ends, head
 from edgebook.runtimes.c.text import kernel_text
 from edgebook.runtimes.train_step import Layer, Lesson, Trained
@@ -40,8 +40,8 @@ def train(layer: Layer, lesson: Lesson, folder: Path) -> Trained:
     """See `runtimes.train_step`. Raises Unsupported without a compiler."""
     text = source(layer)
     (folder / "train_step.c").write_text(text, encoding="utf-8")
-    with tempfile.TemporaryDirectory(prefix="edgebook-c-") as name:
-        library = ctypes.CDLL(str(host.compile_library(text, Path(name))))
+    with scratch() as compiled:
+        library = ctypes.CDLL(str(host.compile_library(text, compiled)))
     step, pointer = library.train_step, ctypes.POINTER(ctypes.c_float)
     step.argtypes, step.restype = [pointer, pointer, pointer, ctypes.c_int, ctypes.c_float], None
     weight, bias, x = (np.array(part, np.float32, order="C") for part in (layer.weight, layer.bias, lesson.x))
@@ -55,8 +55,7 @@ def as_network(layer: Layer, rate: float) -> str:
     n_classes, n_features = layer.weight.shape
     ends = Ends((4 * n_features + 1,), (4 * n_classes,), (1.0, 0), (1.0, 0), 4 * n_classes * (n_features + 1))
     parts = ["#include <string.h>", source(layer), *head(ends), f"#define RATE {rate!r}f"]
-    prototypes = ["void predict(const int8_t *input, int8_t *output, int8_t *state);", "void reset(int8_t *state);"]
-    return "\n".join([*parts, *prototypes, AS_NETWORK])
+    return "\n".join([*parts, *(f"{line};" for line in generate.signatures(ends)), AS_NETWORK])
 
 
 def as_items(lesson: Lesson, n: int) -> np.ndarray:

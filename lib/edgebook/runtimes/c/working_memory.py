@@ -30,7 +30,7 @@ def depthwise_kernel(step: Depthwise) -> str:
 def int8_patches(step: Step, packed: Packed | None, *, block: int) -> int:
     """Bytes where patches stay int8, after a decoded row of packed weights."""
     if isinstance(step, Depthwise):
-        return _decoded(packed) + taps(step.window)
+        return decoded_bytes(packed) + taps(step.window)
     if not isinstance(step, Convolution):
         return 0
     kernel, row = convolution_kernel(step), padded_row(step.weights.shape[1], packed)
@@ -48,7 +48,7 @@ def int16_pairs(step: Step, packed: Packed | None) -> int:
     """Bytes where patches are pairs of int16, the four of a block in turns, behind them one as int8; before them the table of
     packed weights. Or columns of four depthwise channels."""
     if isinstance(step, Depthwise):
-        return _decoded(packed) + _columns(step)
+        return decoded_bytes(packed) + _columns(step)
     if not isinstance(step, Convolution):
         return 0
     kernel, row = convolution_kernel(step), padded_row(step.weights.shape[1], packed)
@@ -68,7 +68,7 @@ def _columns(step: Depthwise) -> int:
     return 16 * ((window.kernel_height + 1) // 2) * (positions + window.kernel_width)
 
 
-def _decoded(packed: Packed | None) -> int:
+def decoded_bytes(packed: Packed | None) -> int:
     """All weights of a packed depthwise layer."""
     return packed.row + -packed.row % 8 if packed else 0
 

@@ -9,10 +9,22 @@ import numpy as np
 from edgebook.errors import Unsupported
 from edgebook.runtimes.c.fixed_point import mean_multiplier, weighted_sum
 from edgebook.runtimes.c.rounding import pair, single_factor
-from edgebook.runtimes.c.steps import Convolution, Copy, Depthwise, Elementwise, Fill, Lookup, Mean, Pool, Quantized, Window
+from edgebook.runtimes.c.steps import (
+    Convolution,
+    Copy,
+    Depthwise,
+    Elementwise,
+    Fill,
+    Lookup,
+    Mean,
+    Pool,
+    Quantized,
+    Weighted,
+    Window,
+)
 from edgebook.runtimes.c.sub_8_bit import Packed
 from edgebook.runtimes.c.text import Text, at, scratch_at
-from edgebook.runtimes.c.working_memory import convolution_kernel, depthwise_kernel, padded_row
+from edgebook.runtimes.c.working_memory import convolution_kernel, decoded_bytes, depthwise_kernel, padded_row
 
 LONGEST = 2**15 - 1  # sizes are int16 in the structs
 EVERY_LAYER = {"layer", "pairs_dsp", "dot_plain", "dot_mve", "dot_dsp"}
@@ -45,12 +57,12 @@ def depthwise(text: Text, step: Depthwise, index: int) -> None:
         text.call(kernel, layer, at(step.source), at(step.target), scratch_at(index))
         return
     text.kernels |= {"decode", "depthwise_packed"}
-    decoded, used = f"decoded{index}", packed.row + -packed.row % 8
+    decoded, used = f"decoded{index}", decoded_bytes(packed)
     text.calls.append(f"layer_t {decoded} = unpacked({layer}, {scratch_at(index)});")
     text.call(kernel, f"&{decoded}", at(step.source), at(step.target), f"{scratch_at(index)} + {used}")
 
 
-def _layer(text: Text, step: Convolution | Depthwise, index: int, weights: np.ndarray, taps: int, row: int) -> str:
+def _layer(text: Text, step: Weighted, index: int, weights: np.ndarray, taps: int, row: int) -> str:
     """The struct of a layer with weights; its address."""
     if max(taps, len(step.bias)) > LONGEST:
         raise Unsupported(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -125,7 +126,7 @@ def peak_layer(data: bytes) -> dict[str, int | str]:
     worst = int(np.argmax(totals))
     operator = graph.operators[worst]
     return {
-        "operator": operator_name(model.operatorCodes[operator.opcodeIndex], schema),
+        "operator": operator_name(model.operatorCodes[operator.opcodeIndex]),
         "index": worst,
         "output_shape": "x".join(str(size) for size in graph.tensors[operator.outputs[0]].shape),
         "bytes": totals[worst],
@@ -156,11 +157,10 @@ def _bytes(tensor, schema) -> int:
 
 def operators(data: bytes) -> list[str]:
     """The names of the operators that a file uses, each once, in order of first use."""
-    from ai_edge_litert import schema_py_generated as schema
 
     model = read(data)
     used = [model.operatorCodes[op.opcodeIndex] for graph in model.subgraphs for op in graph.operators]
-    return list(dict.fromkeys(operator_name(code, schema) for code in used))
+    return list(dict.fromkeys(operator_name(code) for code in used))
 
 
 def operator_outputs(data: bytes) -> list[str]:
@@ -169,9 +169,18 @@ def operator_outputs(data: bytes) -> list[str]:
     return [";".join((graph.tensors[t].name or b"").decode() for t in operator.outputs) for operator in graph.operators]
 
 
-def operator_name(code, schema) -> str:
-    """`CONV_2D` for the code of a convolution; the name that a custom operator has."""
+def operator_name(code) -> str:
+    """`CONV_2D` for the code of a convolution; the name that a custom operator has; the number of one that is newer than the
+    schema here."""
     if code.customCode:
         return code.customCode.decode()
-    names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
-    return names[max(code.builtinCode, code.deprecatedBuiltinCode)]
+    number = max(code.builtinCode, code.deprecatedBuiltinCode)
+    return names("BuiltinOperator").get(number, str(number))
+
+
+@cache
+def names(enumeration: str) -> dict[int, str]:
+    """Number -> name of an enumeration of the schema, such as `Padding`."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    return {number: name for name, number in vars(getattr(schema, enumeration)).items() if isinstance(number, int)}

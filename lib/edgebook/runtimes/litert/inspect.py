@@ -29,7 +29,7 @@ def inspect(path: Path) -> dict[str, Any]:
     kinds = {value: name for name, value in vars(schema.TensorType).items() if not name.startswith("_")}
     ops = [
         (
-            operator_name(model.operatorCodes[operator.opcodeIndex], schema),
+            operator_name(model.operatorCodes[operator.opcodeIndex]),
             [graph.tensors[i] for i in operator.inputs if i >= 0],
             [graph.tensors[i] for i in operator.outputs],
         )

@@ -11,7 +11,6 @@ RATIOS = (2.0**-32, 256.0)  # of an operator's scales, between which XNNPACK has
 
 def why_refused(data: bytes) -> str | None:
     """The first operator of a file whose scales no integer arithmetic has, with what to do; None where there is none."""
-    from ai_edge_litert import schema_py_generated as schema
 
     model = read(data)
     graph = model.subgraphs[0]
@@ -21,7 +20,7 @@ def why_refused(data: bytes) -> str | None:
         scales = [scale for scale in inputs if scale]
         if not scales or not outputs or not outputs[0]:
             continue
-        name = operator_name(model.operatorCodes[operator.opcodeIndex], schema)
+        name = operator_name(model.operatorCodes[operator.opcodeIndex])
         ratio = (scales[0] * scales[1] if len(scales) == 2 and name in PRODUCTS else max(scales)) / outputs[0]
         if not RATIOS[0] <= ratio < RATIOS[1]:
             layer = graph.tensors[operator.outputs[0]].name.decode().rpartition(";;")[2]
