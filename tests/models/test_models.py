@@ -13,8 +13,8 @@ from edgebook.models import MODELS, build_model, rebuild
 
 IMAGES = ((1, 28, 28), (1, 8, 8), (3, 32, 32))
 SEQUENCES = ((1, 40), (3, 20))
-ON_IMAGES = ("ds_cnn", "edge_cnn", "lightweight_cnn", "mobilenet_v2", "resnet8", "squeezenet")
-ON_BOTH = ("gru", "lstm", "mlp", "searched")
+ON_IMAGES = ("ds_cnn", "lightweight_cnn", "mobilenet_v2", "resnet8", "squeezenet")
+ON_BOTH = ("edge_cnn", "gru", "lstm", "mlp", "searched")
 ONE_OUTPUT_PER_CLASS = (
     [(name, shape) for name in ON_IMAGES for shape in IMAGES]
     + [(name, shape) for name in ON_BOTH for shape in IMAGES + SEQUENCES]
@@ -58,6 +58,13 @@ def test_every_model_is_covered_here():
             10,
             {"widths": (8, 16, 16), "strides": (2, 2, 1), "block": "separable", "kernel": 5},
             (25 + 2) * 8 + (9 + 2 + 16) * 8 + 2 * 16 + (9 + 2 + 16) * 16 + 2 * 16 + 170,
+        ),
+        (
+            "edge_cnn",
+            (1, 40),
+            10,
+            {"widths": (8, 8, 16), "strides": (2, 1, 2), "block": "residual", "kernel": 5},
+            (5 + 2) * 8 + (3 * 8 + 2) * 8 + (3 * 8 + 2) * 16 + 170,
         ),
         ("mobilenet_v2", (3, 224, 224), 1000, {}, 3_504_872),  # published
         ("mobilenet_v2", (3, 224, 224), 1000, {"width": 0.5}, 1_968_680),  # published
@@ -223,8 +230,9 @@ def test_runs_after_half_the_channels_are_cut(name):
         ("lightweight_cnn", (1, 5, 5), {}, ("lightweight_cnn", "(1, 5, 5)", "6 x 6")),
         ("lightweight_cnn", (1, 8, 8), {"hidden": 0}, ("lightweight_cnn", "hidden", "0")),
         ("ds_cnn", (1, 8, 8), {"width": 1.5}, ("ds_cnn", "width", "1.5")),
-        ("edge_cnn", (1, 40), {}, ("edge_cnn", "(1, 40)", "channels, height, width")),
-        ("edge_cnn", (1, 6, 6), {}, ("edge_cnn", "(1, 6, 6)", "(2, 1, 2, 1)", "no pixel")),
+        ("edge_cnn", (40,), {}, ("edge_cnn", "(40,)", "(channels, height, width), (channels, time)")),
+        ("edge_cnn", (1, 6, 6), {}, ("edge_cnn", "(1, 6, 6)", "(2, 1, 2, 1)", "nothing")),
+        ("edge_cnn", (1, 6), {}, ("edge_cnn", "(1, 6)", "(2, 1, 2, 1)", "nothing")),
         ("edge_cnn", (1, 8, 8), {"widths": (8, 12), "strides": (1, 1)}, ("edge_cnn", "widths", "[8, 12]", "multiples of 8")),
         ("edge_cnn", (1, 8, 8), {"strides": (1, 1)}, ("edge_cnn", "strides", "(1, 1)", "4 whole numbers")),
         ("edge_cnn", (1, 8, 8), {"block": "fire"}, ("edge_cnn", "'fire'", "plain, residual, separable")),
