@@ -1,98 +1,204 @@
-"""How small and fast a network can be: every int8 file of a run against the float baseline in ONNX Runtime, over seeds.
+"""How small and fast a network can be: students as int8 files against the float baseline's ONNX file, and the goals set for them.
 
-`edgebook run frontier`, then `python benchmarks/frontier.py reports/frontier`. Losses are paired with the float baseline of the
-same seed, item by item; intervals are the wider of the mean over seeds of those over items, and Student's t over seeds.
+`python benchmarks/frontier.py` trains every network of `frontier_networks.py` that has no file yet (hours on one core; it may be
+stopped between two of them), exports and measures all in one session, and prints the tables. With `--trained` only the networks
+that are there are measured, in minutes. Losses are paired with the float baseline item by item; intervals are the wider of the
+mean over seeds of those over items, and Student's t over seeds. Files are chosen by their validation score.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
+from frontier_networks import NETWORKS, network, stored
+from torch import nn
 
+from edgebook.compress.quantize.equalize import equalize
+from edgebook.experiment.notebook import Notebook, start, version
+from edgebook.experiment.sweep import measure
 from edgebook.metrics import intervals
+from edgebook.parameters import notebook_defaults
+from edgebook.paths import measurements_dir, reports_dir
 from edgebook.report.aggregate import grouped, ok
-from edgebook.report.effects import effect
-from edgebook.rows import Row, read_rows
+from edgebook.report.effects import Effect, effect
+from edgebook.rows import Row
+from edgebook.runtimes.base import Quant
+from edgebook.tasks import load_task
 
-COLUMNS = ("params", "bytes", "smaller", "us", "faster", "score", "score_lo", "loss", "loss_lo", "loss_hi", "train_s", "seeds")
+CHANNEL, TENSOR = Quant(), Quant(granularity="tensor")
+FILES = {"per channel": (CHANNEL, False), "per tensor": (TENSOR, False), "equalized, per tensor": (TENSOR, True)}
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A task's files within limits that need no test score; the best on validation has to reach `bound` in the column `by`."""
+
+    text: str
+    task: str
+    within: Callable[[pd.DataFrame], pd.Series]
+    by: str
+    bound: float
+
+
+GOALS = (
+    Goal(
+        "at most 1.0 point lost, 25x smaller, 25x faster",
+        *("fashion_mnist", lambda t: (t["smaller"] >= 25) & (t["faster"] >= 25), "loss_lo", -1.0),
+    ),
+    Goal(
+        "at most 0.5 points lost, 15x smaller, 20x faster",
+        *("fashion_mnist", lambda t: (t["smaller"] >= 15) & (t["faster"] >= 20), "loss_lo", -0.5),
+    ),
+    Goal(
+        "90.0 % with 7,659 parameters in 10 kB",
+        *("fashion_mnist", lambda t: (t["params"] <= 7659) & (t["bytes"] <= 10_000), "score_lo", 90.0),
+    ),
+    Goal("92.0 % in 24 kB", "fashion_mnist", lambda t: t["bytes"] <= 24_000, "score_lo", 92.0),
+    Goal("93.0 % in 64 kB", "fashion_mnist", lambda t: t["bytes"] <= 64_000, "score_lo", 93.0),
+    Goal("1,300 parameters within 2 points of conv1d's 5,210", "mnist1d", lambda t: t["params"] <= 1300, "loss_lo", -2.0),
+)
 
 
 def main() -> None:
+    arguments = _arguments()
+    torch.set_num_threads(1)
+    wanted = [pair for pair in product(arguments.names, arguments.seeds) if NETWORKS[pair[0]].role != "baseline" or not pair[1]]
+    if arguments.trained:
+        wanted = [pair for pair in wanted if stored(*pair, arguments.networks).exists()]
+    tables = {task: _one_task(task, wanted, arguments) for task in sorted({NETWORKS[name].task for name, _ in wanted})}
+    if not arguments.train:
+        print("\n" + goals(tables).to_string(index=False, float_format="{:.2f}".format))
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path, help="a run's folder")
-    run = parser.parse_args().run
-    for (task, model), rows in grouped(ok(read_rows(run)), ("task", "model")).items():
-        table = pd.DataFrame(versions(run, rows))
-        if not table.empty:
-            print(f"\n{task}, baseline {model}: score and loss in points, sizes and times against its float file in ONNX Runtime")
-            print(table.sort_values("bytes").to_string(index=False, float_format="{:.2f}".format))
-            print(*(f"{goal}: {answer}" for goal, answer in goals(table).items()), sep="\n")
+    parser.add_argument("--names", nargs="+", default=list(NETWORKS), choices=list(NETWORKS), metavar="NAME", help="of networks")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="of their training; baselines have seed 0 only")
+    parser.add_argument("--networks", type=Path, default=reports_dir() / "frontier" / "networks", help="folder of trained ones")
+    parser.add_argument("--trained", action="store_true", help="leave out what has no file there")
+    parser.add_argument("--train", action="store_true", help="train and stop")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of timing per file")
+    return parser.parse_args()
 
 
-def versions(run: Path, rows: list[Row]) -> list[dict[str, Any]]:
-    """One line per int8 version in LiteRT, its seeds together."""
-    floats = {(row["seed"], row["session"]): row for row in rows if _is_base(row, "onnx")}
-    int8 = [row for row in rows if row["runtime"] == "litert" and row["precision"] == "int8-static" and row["samples"]]
-    lines = []
-    for (label,), group in grouped(int8, ("label",)).items():
-        pairs = [(row, floats[row["seed"], row["session"]]) for row in group if (row["seed"], row["session"]) in floats]
-        if pairs:
-            lines.append({"version": label, "role": group[0]["role"], **_figures(run, pairs)})
-    return lines
+def _one_task(task: str, wanted: list[tuple[str, int]], arguments: argparse.Namespace) -> pd.DataFrame:
+    """The networks of one task trained or loaded, measured and printed; empty where they were only trained."""
+    of_task = sorted((pair for pair in wanted if NETWORKS[pair[0]].task == task), key=lambda pair: _order(*pair))
+    data = load_task(task)
+    nets = {(name, seed): network(name, seed, arguments.networks, data) for name, seed in of_task}
+    if arguments.train:
+        return pd.DataFrame()
+    base = NETWORKS[of_task[0][0]]
+    if base.role != "baseline":
+        raise SystemExit(f"{task}: its baseline is neither named nor trained; nothing to compare with")
+    book = {"task": task, "model": base.model, "run": "frontier", "runtimes": ["litert"], "measure_s": arguments.seconds}
+    nb = start("48_students", notebook_defaults("48_students") | book)
+    for (name, seed), net in nets.items():
+        _versions(nb, name, seed, net)
+    shutil.rmtree(measurements_dir(nb.run_dir, nb.execution), ignore_errors=True)  # so that all are timed in one session
+    rows = measure(nb)
+    for row in rows:
+        if row["status"] != "ok":
+            print(f"{row['label']} in {row['runtime']}: {row['status']}: {row['error']}")
+    table = pd.DataFrame(lines(nb.run_dir, rows))
+    shown = table.drop(columns="task").sort_values("bytes")
+    print(f"\n{task}: score and loss in points; sizes and times against the float baseline in ONNX Runtime")
+    print(shown.to_string(index=False, float_format="{:.2f}".format))
+    print("", *(gain.sentence for gain in gains(nb.run_dir, rows)), sep="\n")
+    return table
 
 
-def _is_base(row: Row, runtime: str) -> bool:
-    return row["role"] == "baseline" and row["precision"] == "fp32" and row["runtime"] == runtime and bool(row["samples"])
+def _order(name: str, seed: int) -> tuple[bool, int, int]:
+    return NETWORKS[name].role != "baseline", list(NETWORKS).index(name), seed
 
 
-def _figures(run: Path, pairs: list[tuple[Row, Row]]) -> dict[str, Any]:
-    """COLUMNS of one version: pairs of its row and the baseline's, one per seed."""
-    loss = effect(run, pairs, label="", on="")
-    mine = [row for row, _ in pairs]
-    score, low = _mean([row["score"] for row in mine]), _mean([row["score_lo"] for row in mine])
-    if len(mine) > 1:
-        low = min(low, intervals.over_seeds([row["score"] for row in mine])["lo"])
-    ratios = [(base["size_bytes"] / row["size_bytes"], base["latency_ms_p50"] / row["latency_ms_p50"]) for row, base in pairs]
-    figures = (
-        *(mine[0]["n_params"], _mean([row["size_bytes"] for row in mine]), _mean([size for size, _ in ratios])),
-        *(1000 * _mean([row["latency_ms_p50"] for row in mine]), _mean([speed for _, speed in ratios])),
-        *(100 * score, 100 * low, 100 * loss.delta, 100 * loss.lo, 100 * loss.hi),
-        *(_mean([row["extra"].get("train_s") or 0.0 for row in mine]), len(mine)),
-    )
-    return dict(zip(COLUMNS, figures, strict=True))
+def _versions(nb: Notebook, name: str, seed: int, net: nn.Module) -> None:
+    """What a network is measured as: a float file in ONNX Runtime, or int8 files in LiteRT; controls one file each."""
+    training = NETWORKS[name]
+    how = {"role": training.role, "asked": {"network": name, "training_seed": seed}}
+    how["family"] = {"baseline": "baseline", "version": "distill", "control": "scratch"}[training.role]
+    if training.is_float:
+        with version(nb, training.role, label=name, runtimes=["onnx"], **how) as made:
+            made.model = net
+        return
+    for kind, (quant, is_equalized) in FILES.items() if training.role == "version" else [("per channel", (CHANNEL, False))]:
+        with version(nb, "train", label=f"{name}, {kind}", quants=[quant], runtimes=["litert"], **how) as made:
+            made.model = equalize(net, nb.task) if is_equalized else net
+            made.model.seconds = net.seconds
 
 
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
+def lines(run: Path, rows: list[Row]) -> list[dict[str, Any]]:
+    """One line per file, its seeds together."""
+    rows = [row for row in ok(rows) if row["samples"]]
+    base = next(row for row in rows if row["role"] == "baseline" and row["runtime"] == "onnx")
+    files = [row for row in rows if row["role"] != "baseline" or row is base]
+    return [
+        {"task": base["task"], "file": label, "role": group[0]["role"], **_figures(run, group, base)}
+        for (label,), group in grouped(files, ("label",)).items()
+    ]
 
 
-def goals(table: pd.DataFrame) -> dict[str, str]:
-    """What was aimed at -> the version that comes nearest, and whether it gets there."""
-    ships = table[table["role"] == "version"]
-    wanted = {
-        "at most 1.0 point lost, 25 times smaller and faster": (ships["loss_lo"] >= -1.0, ("smaller", 25), ("faster", 25)),
-        "same within 0.5 points, 15 times smaller, 20 times faster": (ships["loss_lo"] > -0.5, ("smaller", 15), ("faster", 20)),
-        "lower end 90.0 % in 10 kB and 7,659 parameters": (ships["params"] <= 7659, ("score_lo", 90.0), ("bytes", -10_000)),
-        "lower end 92.0 % in 24 kB": (ships["bytes"] <= 24_000, ("score_lo", 92.0)),
-        "lower end 93.0 % in 64 kB": (ships["bytes"] <= 64_000, ("score_lo", 93.0)),
+def _figures(run: Path, group: list[Row], base: Row) -> dict[str, Any]:
+    """The columns of one file; latencies are those of the session that all files were timed in."""
+    loss = effect(run, [(row, base) for row in group], label="", on="")
+    scores = [row["score"] for row in group]
+    low, high = _mean(group, "score_lo"), _mean(group, "score_hi")
+    if len(group) > 1:
+        over = intervals.over_seeds(scores)
+        low, high = min(low, over["lo"]), max(high, over["hi"])
+    size, latency = _mean(group, "size_bytes"), _mean(group, "latency_ms_p50") if base["latency_ms_p50"] else float("nan")
+    score = {"val": _mean(group, "val_score"), "score": _mean(group, "score"), "score_lo": low, "score_hi": high}
+    lost = {"loss": loss.delta, "loss_lo": loss.lo, "loss_hi": loss.hi}
+    return {
+        **{"params": group[0]["n_params"], "macs": group[0]["macs"], "bytes": size, "smaller": base["size_bytes"] / size},
+        **{"us": 1000 * latency, "faster": (base["latency_ms_p50"] or 0.0) / latency},
+        **{name: 100 * value for name, value in (score | lost).items()},
+        **{"train_s": sum((row["extra"].get("train_s") or 0.0) for row in group) / len(group), "seeds": len(group)},
     }
-    return {goal: _nearest(ships, *conditions) for goal, conditions in wanted.items()}
 
 
-def _nearest(ships: pd.DataFrame, mask: pd.Series, *bounds: tuple[str, float]) -> str:
-    """The version within the mask that is nearest to all bounds (a negative one: at most)."""
-    if not mask.any():
-        return "no version within the first limit"
-    ratios = [ships[name] / bound if bound > 0 else -bound / ships[name] for name, bound in bounds]
-    worst = pd.concat(ratios, axis=1).min(axis=1)[mask]
-    best = ships.loc[worst.idxmax()]
-    shown = ", ".join(
-        f"{name} {best[name]:.2f}" for name in ("smaller", "faster", "score", "score_lo", "loss", "loss_lo", "loss_hi")
-    )
-    return f"{'reached' if worst.max() >= 1 else 'not reached'} by {best['version']}: {best['bytes']:.0f} bytes, {shown}"
+def _mean(rows: list[Row], column: str) -> float:
+    return sum(row[column] for row in rows) / len(rows)
+
+
+def gains(run: Path, rows: list[Row]) -> list[Effect]:
+    """For every control the score of its student minus its own, file per channel by file per channel, seed by seed."""
+    files = {}
+    for row in ok(rows):
+        if row["samples"] and row["asked"].get("granularity") == "channel":
+            files[row["asked"]["network"], row["asked"]["training_seed"]] = row
+    controls = {name: training.control_of for name, training in NETWORKS.items() if training.control_of}
+    effects = []
+    for name, student in controls.items():
+        seeds = [seed for other, seed in files if other == name and (student, seed) in files]
+        if seeds:
+            pairs = [(files[student, seed], files[name, seed]) for seed in seeds]
+            effects.append(effect(run, pairs, label=f"{student}, distilled, instead of {name}", on=""))
+    return effects
+
+
+def goals(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """One line per goal: the file that is best on validation within its limits, and whether its lower end gets there."""
+    return pd.DataFrame([_judged(goal, tables.get(goal.task, pd.DataFrame())) for goal in GOALS])
+
+
+def _judged(goal: Goal, table: pd.DataFrame) -> dict[str, Any]:
+    ships = table[table["role"] == "version"] if len(table) else table
+    inside = ships[goal.within(ships)] if len(ships) else ships
+    if inside.empty:
+        return {"goal": goal.text, "answer": "no file within the limits"}
+    best = inside.loc[inside["val"].idxmax()]
+    columns = ("file", "params", "bytes", "smaller", "us", "faster", "score", "score_lo", "loss", "loss_lo", "loss_hi", "seeds")
+    answer = "reached" if best[goal.by] >= goal.bound else "not reached"
+    return {"goal": goal.text, "answer": answer, **{name: best[name] for name in columns}}
 
 
 if __name__ == "__main__":

@@ -7,11 +7,11 @@ changed: measuring again on another machine takes minutes, not the hours of the 
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from edgebook.compress.distill.outputs import distill
 from edgebook.errors import BadInput
@@ -25,7 +25,11 @@ from edgebook.training.teacher import Teacher, mean_outputs
 
 @dataclass(frozen=True)
 class Training:
-    """A network of one task, and how it is trained: alone, or on the outputs of another network of the table."""
+    """A network of one task, and how it is trained: alone, or on the outputs of another network of the table.
+
+    role: see `vocabulary`. control_of: the network that it stands beside, trained for as many steps. is_float: measured as a
+    float file in ONNX Runtime instead of as int8 files in LiteRT.
+    """
 
     task: str
     model: str
@@ -35,12 +39,18 @@ class Training:
     temperature: float = 2.0
     soft_weight: float = 0.9
     role: str = "version"
-    precisions: tuple[str, ...] = ("int8-static",)
+    control_of: str = ""
+    is_float: bool = False
 
 
 def settings(training: Training) -> dict[str, Any]:
     """The training as plain data, kept in its file."""
-    return {key: value for key, value in asdict(training).items() if key not in ("role", "precisions")}
+    return {key: value for key, value in asdict(training).items() if key not in ("role", "control_of", "is_float")}
+
+
+def stored(name: str, seed: int, folder: Path) -> Path:
+    """Where a trained network is kept, or would be."""
+    return folder / f"{name}-{seed}.pt"
 
 
 def network(name: str, seed: int, folder: Path, task: Task) -> nn.Module:
@@ -48,7 +58,7 @@ def network(name: str, seed: int, folder: Path, task: Task) -> nn.Module:
 
     `seconds` is what its training cost on one core. Raises BadInput for a file whose training was another one than the table has.
     """
-    path, training = folder / f"{name}-{seed}.pt", NETWORKS[name]
+    path, training = stored(name, seed, folder), NETWORKS[name]
     if path.exists():
         trained_as = read(path)["settings"]
         if trained_as != settings(training):
@@ -81,32 +91,31 @@ def _outputs(name: str, folder: Path, task: Task, recipe: Recipe) -> Teacher:
 
 
 LARGE = Recipe(30, 128, lr=0.1, optimizer="sgd", weight_decay=5e-4, augment=True, dtype="bfloat16")
-LONG = Recipe(70, 256, lr=0.01, weight_decay=1e-4, dtype="bfloat16")
+LONG = Recipe(60, 256, lr=0.01, weight_decay=1e-4, dtype="bfloat16")
 SEQUENCES = Recipe(120, 100, lr=0.01, augment=True)
-ALONE = {"teacher": "", "role": "control"}
 
 
 def _image(name: str, widths: list[int], strides: list[int], **more: Any) -> dict[str, Training]:
     """A student for images, alone with the same steps, and alone with label smoothing."""
     student = Training("fashion_mnist", "edge_cnn", {"widths": widths, "strides": strides, "kernel": 5}, LONG, "teacher", **more)
-    alone = replace(student, **ALONE)
+    alone = replace(student, teacher="", role="control", control_of=name)
     smoothed = replace(alone, recipe=replace(LONG, label_smoothing=0.1))
     return {name: student, f"{name} alone": alone, f"{name} label smoothing": smoothed}
 
 
 def _sequence(model: str, shape: dict[str, Any], *, epochs: int = 300, lr: float = 0.01) -> Training:
-    return Training("mnist1d", model, shape, replace(SEQUENCES, epochs=epochs, lr=lr), "wide conv1d", precisions=("fp32",))
+    return Training("mnist1d", model, shape, replace(SEQUENCES, epochs=epochs, lr=lr), "wide conv1d", is_float=True)
 
 
 NETWORKS = {
-    "baseline": Training("fashion_mnist", "resnet8", {}, replace(LARGE, epochs=20), role="baseline", precisions=("fp32",)),
-    "teacher": Training("fashion_mnist", "resnet8", {"widths": [32, 64, 128]}, LARGE, role="control", precisions=("fp32",)),
+    "baseline": Training("fashion_mnist", "resnet8", {}, replace(LARGE, epochs=20), role="baseline", is_float=True),
+    "teacher": Training("fashion_mnist", "resnet8", {"widths": [32, 64, 128]}, LARGE, role="control", is_float=True),
     **_image("7.5k", [8, 16, 16, 24], [2, 1, 2, 1]),
     **_image("12k", [8, 16, 24, 32], [2, 1, 2, 1]),
     **_image("18k", [8, 16, 16, 32, 32], [2, 1, 2, 1, 1]),
     **_image("47k", [16, 32, 48, 64], [2, 1, 2, 1]),
-    "conv1d": Training("mnist1d", "conv1d", {}, SEQUENCES, role="baseline", precisions=("fp32",)),
-    "wide conv1d": Training("mnist1d", "conv1d", {"widths": [48] * 3}, SEQUENCES, role="control", precisions=("fp32",)),
+    "conv1d": Training("mnist1d", "conv1d", {}, SEQUENCES, role="baseline", is_float=True),
+    "wide conv1d": Training("mnist1d", "conv1d", {"widths": [48] * 3}, SEQUENCES, role="control", is_float=True),
     "gru 17": _sequence("gru", {"hidden": 17, "directions": 1, "head": "last"}),
     "residual 8": _sequence("edge_cnn", {"widths": [8] * 6, "strides": [2, 1, 2, 1, 1, 1], "block": "residual", "kernel": 5}),
     "residual 8 16": _sequence(
