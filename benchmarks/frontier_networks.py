@@ -103,8 +103,11 @@ def _image(name: str, widths: list[int], strides: list[int], **more: Any) -> dic
     return {name: student, f"{name} alone": alone, f"{name} label smoothing": smoothed}
 
 
-def _sequence(model: str, shape: dict[str, Any], *, epochs: int = 300, lr: float = 0.01) -> Training:
-    return Training("mnist1d", model, shape, replace(SEQUENCES, epochs=epochs, lr=lr), "wide conv1d", is_float=True)
+def _sequence(name: str, widths: list[int], strides: list[int], block: str = "plain") -> dict[str, Training]:
+    """A student for sequences, and alone with the same steps."""
+    shape = {"widths": widths, "strides": strides, "block": block, "kernel": 5}
+    student = Training("mnist1d", "edge_cnn", shape, SEQUENCES, "wide conv1d", is_float=True)
+    return {name: student, f"{name} alone": replace(student, teacher="", role="control", control_of=name)}
 
 
 NETWORKS = {
@@ -116,12 +119,7 @@ NETWORKS = {
     **_image("47k", [16, 32, 48, 64], [2, 1, 2, 1]),
     "conv1d": Training("mnist1d", "conv1d", {}, SEQUENCES, role="baseline", is_float=True),
     "wide conv1d": Training("mnist1d", "conv1d", {"widths": [48] * 3}, SEQUENCES, role="control", is_float=True),
-    "gru 17": _sequence("gru", {"hidden": 17, "directions": 1, "head": "last"}),
-    "residual 8": _sequence("edge_cnn", {"widths": [8] * 6, "strides": [2, 1, 2, 1, 1, 1], "block": "residual", "kernel": 5}),
-    "residual 8 16": _sequence(
-        "edge_cnn", {"widths": [8, 8, 8, 8, 16], "strides": [2, 1, 2, 1, 1], "block": "residual", "kernel": 5}
-    ),
-    "separable 16": _sequence(
-        "edge_cnn", {"widths": [8, 16, 16, 16], "strides": [2, 2, 2, 1], "block": "separable", "kernel": 5}
-    ),
+    **_sequence("8 8 8 8", [8] * 4, [2, 1, 2, 1]),
+    **_sequence("8 8 8 8 16", [8, 8, 8, 8, 16], [2, 1, 2, 1, 1]),
+    **_sequence("8 8 8 8 16, residual", [8, 8, 8, 8, 16], [2, 1, 2, 1, 1], "residual"),
 }
