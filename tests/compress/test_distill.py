@@ -208,6 +208,7 @@ def test_features_without_weight_are_plain_training(net, student, mnist1d):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"temperature": 0.0, "soft_weight": 0.0}, r"temperature = 0\.0; allowed: > 0"),
         ({"temperature": 0.0}, r"temperature = 0\.0; allowed: > 0"),
         ({"temperature": -1.0, "nontarget_weight": 1.0}, r"temperature = -1\.0; allowed: > 0"),
         ({"nontarget_weight": -1.0}, r"nontarget_weight = -1\.0; allowed: 0 or more"),
@@ -230,6 +231,12 @@ def test_a_teacher_for_something_else_is_one_line(net, student, mnist1d, digits)
     with pytest.raises(BadInput, match=r"teacher: it does not take items of shape \(1, 40\): ") as caught:
         distill(student, mnist1d, RECIPE, teacher=of_images)
     assert "\n" not in str(caught.value)
+    for teach in (
+        lambda: distill(student, mnist1d, RECIPE, teacher=[net, for_fewer]),
+        lambda: teacher_outputs([net, for_fewer], mnist1d),
+    ):
+        with pytest.raises(BadInput, match=r"teacher: networks with outputs of shapes \(10,\), \(4,\); allowed: all the same"):
+            teach()
     with pytest.raises(BadInput, match="outputs of the items as they are; allowed with augment: true is a network"):
         distill(student, mnist1d, dataclasses.replace(RECIPE, augment=True), teacher=teacher_outputs(net, mnist1d))
 

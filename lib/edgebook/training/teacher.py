@@ -34,6 +34,7 @@ def teacher_outputs(teacher: nn.Module | Sequence[nn.Module], task: Task) -> Ten
 
     They stand for the teacher in every training that leaves the items as they are, and save its forward pass there.
     """
+    check_teacher(task, teacher)
     first, *others = networks_of(teacher)
     return cached_tensor(mean_outputs, first, task, others=others)
 
@@ -86,12 +87,15 @@ def check_teacher(task: Task, teacher: Teacher) -> None:
         if len(teacher) != len(task.x_train):
             raise BadInput(f"teacher: outputs of {len(teacher)} items; allowed: of the {len(task.x_train)} training items")
         return
+    shapes = []
     for network in networks_of(teacher):
         try:
-            infer(network, task.x_train[:2])
+            shapes.append(tuple(infer(network, task.x_train[:2]).shape[1:]))
         except (RuntimeError, ValueError, IndexError) as error:  # whatever a layer raises for another input
             reason = f"teacher: it does not take items of shape {task.input_shape}: {one_line(error)}"
             raise BadInput(reason) from None
+    if len(set(shapes)) > 1:
+        raise BadInput(f"teacher: networks with outputs of shapes {', '.join(map(str, shapes))}; allowed: all the same")
 
 
 def _on_changed_items(teacher: nn.Module | Sequence[nn.Module], loss, device: torch.device) -> Loss:

@@ -6,8 +6,8 @@ from torch import nn
 
 from edgebook.compress.distill.losses import decoupled_loss
 from edgebook.tasks.task import Task
-from edgebook.training.finetune import finetune
 from edgebook.training.loop import train
+from edgebook.training.losses import soft_loss
 from edgebook.training.recipe import Recipe
 from edgebook.training.teacher import Teacher, with_teacher
 
@@ -30,8 +30,7 @@ def distill(
     `nontarget_weight` where there are no classes. Source: Hinton et al. 2015, Distilling the knowledge in a neural network,
     section 2.
     """
-    if nontarget_weight is None:
-        return finetune(student, task, recipe, teacher=teacher, soft_weight=soft_weight, temperature=temperature)
-    soft = decoupled_loss(task.kind, temperature, nontarget_weight)
+    kind = task.kind
+    soft = soft_loss(kind, temperature) if nontarget_weight is None else decoupled_loss(kind, temperature, nontarget_weight)
     task, loss = with_teacher(task, recipe, teacher=teacher, soft=soft, soft_weight=soft_weight)
     return train(student, task, recipe, loss=loss)
