@@ -70,7 +70,7 @@ GOALS = (
 def main() -> None:
     arguments = _arguments()
     torch.set_num_threads(1)
-    wanted = [pair for pair in product(arguments.names, arguments.seeds) if NETWORKS[pair[0]].role != "baseline" or not pair[1]]
+    wanted = [(name, seed) for name, seed in product(arguments.names, arguments.seeds) if _has_seeds(name) or seed == 0]
     if arguments.trained:
         wanted = [pair for pair in wanted if stored(*pair, arguments.networks).exists()]
     tables = {task: _one_task(task, wanted, arguments) for task in sorted({NETWORKS[name].task for name, _ in wanted})}
@@ -78,10 +78,15 @@ def main() -> None:
         print("\n" + goals(tables).to_string(index=False, float_format="{:.2f}".format))
 
 
+def _has_seeds(name: str) -> bool:
+    """Whether a network is trained several times: students and their controls."""
+    return NETWORKS[name].role == "version" or bool(NETWORKS[name].control_of)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--names", nargs="+", default=list(NETWORKS), choices=list(NETWORKS), metavar="NAME", help="of networks")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="of their training; baselines have seed 0 only")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="of the students; baselines and teachers have 0")
     parser.add_argument("--networks", type=Path, default=reports_dir() / "frontier" / "networks", help="folder of trained ones")
     parser.add_argument("--trained", action="store_true", help="leave out what has no file there")
     parser.add_argument("--train", action="store_true", help="train and stop")
