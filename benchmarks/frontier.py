@@ -73,9 +73,19 @@ def main() -> None:
     wanted = [(name, seed) for name, seed in product(arguments.names, arguments.seeds) if _has_seeds(name) or seed == 0]
     if arguments.trained:
         wanted = [pair for pair in wanted if stored(*pair, arguments.networks).exists()]
-    tables = {task: _one_task(task, wanted, arguments) for task in sorted({NETWORKS[name].task for name, _ in wanted})}
-    if not arguments.train:
-        print("\n" + goals(tables).to_string(index=False, float_format="{:.2f}".format))
+    tables, texts = {}, []
+    for task in sorted({NETWORKS[name].task for name, _ in wanted}):
+        of_task = sorted((pair for pair in wanted if NETWORKS[pair[0]].task == task), key=lambda pair: _order(*pair))
+        data = load_task(task)
+        nets = {(name, seed): network(name, seed, arguments.networks, data) for name, seed in of_task}
+        if not arguments.train:
+            run, rows = _measured(task, nets, arguments.seconds)
+            tables[task] = pd.DataFrame(lines(run, rows))
+            texts += [_text(task, tables[task], gains(run, rows))]
+    page = "\n".join([_markdown(goals(tables)), *texts]) if tables else ""
+    print(page)
+    if arguments.write:
+        arguments.write.write_text(page, encoding="utf-8")
 
 
 def _has_seeds(name: str) -> bool:
@@ -90,35 +100,26 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--networks", type=Path, default=reports_dir() / "frontier" / "networks", help="folder of trained ones")
     parser.add_argument("--trained", action="store_true", help="leave out what has no file there")
     parser.add_argument("--train", action="store_true", help="train and stop")
+    parser.add_argument("--write", type=Path, help="also write the tables to this file, as Markdown")
     parser.add_argument("--seconds", type=float, default=2.0, help="of timing per file")
     return parser.parse_args()
 
 
-def _one_task(task: str, wanted: list[tuple[str, int]], arguments: argparse.Namespace) -> pd.DataFrame:
-    """The networks of one task trained or loaded, measured and printed; empty where they were only trained."""
-    of_task = sorted((pair for pair in wanted if NETWORKS[pair[0]].task == task), key=lambda pair: _order(*pair))
-    data = load_task(task)
-    nets = {(name, seed): network(name, seed, arguments.networks, data) for name, seed in of_task}
-    if arguments.train:
-        return pd.DataFrame()
-    base = NETWORKS[of_task[0][0]]
-    if base.role != "baseline":
+def _measured(task: str, nets: dict[tuple[str, int], nn.Module], seconds: float) -> tuple[Path, list[Row]]:
+    """The run's folder, and the rows of all files of a task's networks, timed in one session."""
+    first, _ = next(iter(nets))
+    if NETWORKS[first].role != "baseline":
         raise SystemExit(f"{task}: its baseline is neither named nor trained; nothing to compare with")
-    book = {"task": task, "model": base.model, "run": "frontier", "runtimes": ["litert"], "measure_s": arguments.seconds}
+    book = {"task": task, "model": NETWORKS[first].model, "run": "frontier", "runtimes": ["litert"], "measure_s": seconds}
     nb = start("48_students", notebook_defaults("48_students") | book)
     for (name, seed), net in nets.items():
         _versions(nb, name, seed, net)
-    shutil.rmtree(measurements_dir(nb.run_dir, nb.execution), ignore_errors=True)  # so that all are timed in one session
+    shutil.rmtree(measurements_dir(nb.run_dir, nb.execution), ignore_errors=True)  # what was measured before is another session
     rows = measure(nb)
     for row in rows:
         if row["status"] != "ok":
             print(f"{row['label']} in {row['runtime']}: {row['status']}: {row['error']}")
-    table = pd.DataFrame(lines(nb.run_dir, rows))
-    shown = table.drop(columns="task").sort_values("bytes")
-    print(f"\n{task}: score and loss in points; sizes and times against the float baseline in ONNX Runtime")
-    print(shown.to_string(index=False, float_format="{:.2f}".format))
-    print("", *(gain.sentence for gain in gains(nb.run_dir, rows)), sep="\n")
-    return table
+    return nb.run_dir, rows
 
 
 def _order(name: str, seed: int) -> tuple[bool, int, int]:
@@ -201,9 +202,39 @@ def _judged(goal: Goal, table: pd.DataFrame) -> dict[str, Any]:
     if inside.empty:
         return {"goal": goal.text, "answer": "no file within the limits"}
     best = inside.loc[inside["val"].idxmax()]
-    columns = ("file", "params", "bytes", "smaller", "us", "faster", "score", "score_lo", "loss", "loss_lo", "loss_hi", "seeds")
-    answer = "reached" if best[goal.by] >= goal.bound else "not reached"
-    return {"goal": goal.text, "answer": answer, **{name: best[name] for name in columns}}
+    return {"goal": goal.text, "answer": "reached" if best[goal.by] >= goal.bound else "not reached", **_shown(best)}
+
+
+def _text(task: str, table: pd.DataFrame, effects: list[Effect]) -> str:
+    """The table of one task, smallest files first, and a sentence per control."""
+    head = (
+        f"\n{task}: score and loss in points with 95 % intervals, sizes and times against the float baseline in ONNX Runtime.\n"
+    )
+    shown = pd.DataFrame([_shown(line) for _, line in table.sort_values("bytes").iterrows()])
+    return "\n".join([head, _markdown(shown), *(f"- {effect.sentence}" for effect in effects)])
+
+
+def _shown(line: pd.Series) -> dict[str, str]:
+    """One file for people."""
+    return {
+        "file": line["file"],
+        "parameters": f"{line['params']:,}",
+        "MACs": f"{line['macs']:,}",
+        "bytes": f"{line['bytes']:,.0f}",
+        "smaller": f"{line['smaller']:.1f}x",
+        "us": f"{line['us']:.2f}",
+        "faster": f"{line['faster']:.1f}x",
+        "validation": f"{line['val']:.2f}",
+        "test": f"{line['score']:.2f} ({line['score_lo']:.2f} to {line['score_hi']:.2f})",
+        "difference": f"{line['loss']:+.2f} ({line['loss_lo']:+.2f} to {line['loss_hi']:+.2f})",
+        "training s": f"{line['train_s']:.0f}",
+        "seeds": str(line["seeds"]),
+    }
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    cells = [list(table.columns), ["---"] * len(table.columns), *table.fillna("").to_numpy().tolist()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells) + "\n"
 
 
 if __name__ == "__main__":
