@@ -17,7 +17,7 @@ generate.write(HERE / "generated")
 project = "Edgebook"
 author = "the Edgebook contributors"
 extensions = ["myst_nb"]
-exclude_patterns = ["_build", "choosing_figures.md"]
+exclude_patterns = ["_build", "choosing_figures.md", "frontier_figures.md"]
 html_theme = "furo"
 html_title = "Edgebook"
 html_show_sourcelink = False

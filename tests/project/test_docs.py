@@ -17,7 +17,7 @@ from edgebook.rows import COLUMNS
 from edgebook.runner.notebook_file import reads
 from edgebook.tasks.kinds import KINDS
 
-INCLUDED = ["choosing_figures"]  # parts of other pages
+INCLUDED = ["choosing_figures", "frontier_figures"]  # parts of other pages
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs").glob("examples/*.md"))]
 PROMPT = re.compile(r"^\$ (?:\.venv/bin/)?edgebook (.+?)(?: +#.*)?$", re.M)
 COMMANDS = sorted({command for path in PAGES for command in PROMPT.findall(path.read_text(encoding="utf-8"))})
