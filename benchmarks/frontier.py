@@ -187,7 +187,7 @@ def gains(run: Path, rows: list[Row]) -> list[Effect]:
         seeds = [seed for other, seed in files if other == name and (student, seed) in files]
         if seeds:
             pairs = [(files[student, seed], files[name, seed]) for seed in seeds]
-            effects.append(effect(run, pairs, label=f"{student}, distilled, instead of {name}", on=""))
+            effects.append(effect(run, pairs, label=f"{student}, distilled, against {name}", on=""))
     return effects
 
 
@@ -211,7 +211,7 @@ def _text(task: str, table: pd.DataFrame, effects: list[Effect]) -> str:
         f"\n{task}: score and loss in points with 95 % intervals, sizes and times against the float baseline in ONNX Runtime.\n"
     )
     shown = pd.DataFrame([_shown(line) for _, line in table.sort_values("bytes").iterrows()])
-    return "\n".join([head, _markdown(shown), *(f"- {effect.sentence}" for effect in effects)])
+    return "\n".join([head, _markdown(shown), *(f"- {gain.label}: {gain.text} points, {gain.verdict}." for gain in effects)])
 
 
 def _shown(line: pd.Series) -> dict[str, str]:

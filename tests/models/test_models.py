@@ -8,6 +8,7 @@ import math
 import pytest
 import torch
 
+from edgebook.compress.quantize.equalize import pairs
 from edgebook.errors import BadInput
 from edgebook.models import MODELS, build_model, rebuild
 
@@ -266,6 +267,15 @@ def test_every_block_of_edge_cnn_runs_and_keeps_multiples_of_8(block):
     assert all(layer.out_channels % 8 == 0 for layer in convolutions)
     assert [tuple(layer.padding) for layer in convolutions if layer.stride == (2, 2)] == [(0, 0), (0, 0)]
     assert net(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("input_shape", [(1, 28, 28), (1, 40)])
+def test_edge_cnn_can_be_traced(input_shape):
+    """What equalizing, folding and pruning follow; each convolution but the first has one before it."""
+    net = build_model("edge_cnn", input_shape, 10).eval()
+    x = torch.randn(2, *input_shape)
+    torch.testing.assert_close(torch.fx.symbolic_trace(net)(x), net(x))
+    assert len(pairs(net)) == 3
 
 
 def test_a_residual_block_of_edge_cnn_adds_its_input():

@@ -13,7 +13,7 @@ from edgebook.models.layers import positive_ints
 
 KERNEL = 3  # of every layer but the first
 LAYERS = {2: (nn.Conv1d, nn.BatchNorm1d), 3: (nn.Conv2d, nn.BatchNorm2d)}  # by the dimensions of an item
-POOLS = {3: F.adaptive_avg_pool1d, 4: F.adaptive_avg_pool2d}  # by those of a batch
+POOLS = {2: F.adaptive_avg_pool1d, 3: F.adaptive_avg_pool2d}
 
 
 class ResidualBlock(nn.Module):
@@ -31,14 +31,14 @@ class ResidualBlock(nn.Module):
 class EdgeCNN(nn.Module):
     """Convolutions, global average pooling, one dense layer."""
 
-    def __init__(self, layers: list[nn.Module], n_features: int, n_outputs: int):
+    def __init__(self, dims: int, layers: list[nn.Module], n_features: int, n_outputs: int):
         super().__init__()
+        self.pool = POOLS[dims]  # decided here: tracers do not follow what depends on an input's shape
         self.features = nn.Sequential(*layers)
         self.linear = nn.Linear(n_features, n_outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # (N, C, H, W) or (N, C, T) -> (N, n_outputs)
-        features = self.features(x)
-        return self.linear(POOLS[features.dim()](features, 1).flatten(1))
+        return self.linear(self.pool(self.features(x), 1).flatten(1))
 
 
 def edge_cnn(
@@ -72,7 +72,7 @@ def edge_cnn(
     layers = [_conv(dims, shape[0], widths[0], kernel, stride=strides[0])]
     for c_in, c_out, stride in zip(widths, widths[1:], strides[1:]):
         layers.append(BLOCKS[block](dims, c_in, c_out, stride))
-    return EdgeCNN(layers, widths[-1], n_outputs)
+    return EdgeCNN(dims, layers, widths[-1], n_outputs)
 
 
 def _checked(widths, strides, block: str, kernel: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
