@@ -10,6 +10,8 @@ import typer
 from edgebook.errors import BadInput
 
 if TYPE_CHECKING:
+    from edgebook.devices import Device
+    from edgebook.runner.plan import Execution
     from edgebook.runner.preset import Preset
 
 NOTEBOOK = "55_autotune"
@@ -37,24 +39,42 @@ def autotune(
     from edgebook import parameters
     from edgebook.cli.own_data import read_settings
     from edgebook.cli.runs import CALLS, report, run_folder
-    from edgebook.devices import device
+    from edgebook.runner.plan import plan
+    from edgebook.runner.preset import read_preset
     from edgebook.runner.run import Calls, Options, run_preset
 
-    device(board)
     options = {"max_loss": max_loss, "minutes": minutes, "flash_bytes": _bytes(flash_kb), "ram_bytes": _bytes(ram_kb)}
     given = {option: value for option, value in options.items() if value is not None}
     values: dict[str, Any] = {"board": board, **given, **read_settings(set_ or [])}
     parameters.check(values, where="autotune")
     content, run = _content(preset, model, values), name or f"autotune-{Path(preset).stem}-{board}"
+    _check_board(content["notebooks"][NOTEBOOK])
     folder = run_folder(run, where="--name")
-    written = _written(folder / "autotune.yaml", content)
+    written, failures = _written(folder / "autotune.yaml", content), 1
     try:
         failures = run_preset(written, run, Options(fresh=True, jobs=1, plain=True), Calls(**CALLS))
     finally:
-        _print(folder)
+        for execution in plan(read_preset(written), run):
+            _print(folder, execution, is_measured=not failures)
     report(run)
     if failures:
         raise typer.Exit(1)
+
+
+def _check_board(values: dict[str, Any]) -> None:
+    """Raises BadInput for a board whose limits cannot be known or are less than what is asked for, before anything is trained."""
+    from edgebook.search.goal import limits_of
+
+    limits_of(_board(values))
+
+
+def _board(values: dict[str, Any]) -> Device:
+    """The board with the limits that the parameters give."""
+    from edgebook.devices import device
+    from edgebook.search.goal import board_within
+
+    given = {name: values.get(name) for name in ("flash_bytes", "ram_bytes")}
+    return board_within(device(values["board"]), **given, latency_ms=values.get("latency_budget_ms"))
 
 
 def _bytes(kilobytes: float | None) -> float | None:
@@ -107,16 +127,23 @@ def _written(path: Path, content: dict[str, Any]) -> Path:
     return path
 
 
-def _print(folder: Path) -> None:
-    """What every study of the run has found so far, and where the best file is."""
+def _print(folder: Path, execution: Execution, *, is_measured: bool) -> None:
+    """What an execution's newest study has found, where the best file is, and what the test set says of it once measured."""
+    from edgebook.report.targets import choices
+    from edgebook.rows import read_rows
     from edgebook.search.outcome import read_outcome
     from edgebook.search.storage import FILE
 
-    for study in sorted((folder / "autotune").glob(f"*/{FILE}")):
-        found = read_outcome(study.parent)
-        print(f"{study.parent.name}: {found.text}")
+    studies = sorted((folder / "autotune").glob(f"{execution.name}-*/{FILE}"), key=lambda path: path.stat().st_mtime)
+    for study in studies[-1:]:
+        found, params = read_outcome(study.parent), execution.params
+        print(f"{params['task']} {params['model']}: {found.text}")
         if found.best:
             print(*(f"  {file}" for file in sorted((study.parent / "files").glob(f"{found.best.number}.*"))), sep="\n")
+        if found.best and is_measured:
+            of = {"execution": execution.name, "runtime": found.goal.runtime}
+            rows = [row for row in read_rows(folder) if all(row[name] == value for name, value in of.items())]
+            print(*choices(rows, {params["board"]: _board(params)}, max_loss=params["max_loss"]).values())
 
 
 COMMANDS = (autotune,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
+from edgebook.devices import device
 from edgebook.experiment.notebook import Notebook, Version
 from edgebook.measure.cores import CORE
 from edgebook.models.fake_quantized import FakeQuantized
@@ -40,9 +41,15 @@ def targets(nb: Notebook) -> list[Target]:
         quants = [None] if isinstance(made.network, FakeQuantized) else made.quants  # it brings its own integers
         batch_sizes = nb.params.get("batch_sizes", [1])
         for quant, name, size in product(quants, runtimes, batch_sizes):
-            cores = nb.params.get("cores", [CORE]) if runtime(name).on_cores else [None]
+            cores = _cores(nb) if runtime(name).on_cores else [None]
             wanted += [Target(made, name, _in_its_format(quant, name, made, nb), size, core) for core in cores]
     return wanted
+
+
+def _cores(nb: Notebook) -> list[str]:
+    """The cores that C files are counted on: those asked for, else that of the board asked for."""
+    board = device(nb["board"]).core if "board" in nb.params else None
+    return nb.params.get("cores", [board or CORE])
 
 
 def _in_its_format(quant: Quant | None, name: str, made: Version, nb: Notebook) -> Quant | None:

@@ -15,6 +15,7 @@ from edgebook import rows
 from edgebook.errors import Unsupported
 from edgebook.files import scratch
 from edgebook.measure import columns, machine
+from edgebook.measure.cores import CORE, core_columns
 from edgebook.measure.latency import latency_columns
 from edgebook.measure.session import measure_files, median_ms
 from edgebook.models.batch_norm import has_batch_norm
@@ -49,15 +50,29 @@ def untrained(model: nn.Module, task: Task, *, seed: int = 0) -> nn.Module:
     return reestimate_batch_norm(net, task, n_items=64) if has_batch_norm(net) else net
 
 
-def file_cost(model: nn.Module, task: Task, *, runtime: str, precision: str = "int8-static") -> dict[str, float]:
+def file_cost(
+    model: nn.Module, task: Task, *, runtime: str, precision: str = "int8-static", core: str | None = None
+) -> dict[str, float]:
     """A file's `size_bytes`, and where the runtime plans or estimates them `arena_bytes` and `latency_ms_est`.
 
-    Raises Unsupported where the runtime cannot have the file.
+    core: of a microcontroller; then also `flash_bytes` (with the code) and `ram_bytes` (with the stack) as counted on it.
+    Raises Unsupported where the runtime cannot have the file, or the core has no room for it.
     """
     with scratch() as folder:
         artifact = export(model, task, folder / "net", runtime=runtime, quant=quant_of(precision))
-        known = {"size_bytes": artifact.size_bytes, **artifact.columns}
-    return {name: float(known[name]) for name in ("size_bytes", "arena_bytes", "latency_ms_est") if known.get(name) is not None}
+        return cost_of_file(artifact, task, core=core)
+
+
+def cost_of_file(artifact: Artifact, task: Task, *, core: str | None = None) -> dict[str, float]:
+    """The same of a file that is there."""
+    known = {"size_bytes": artifact.size_bytes, **artifact.columns}
+    figures = {name: known[name] for name in ("size_bytes", "arena_bytes", "latency_ms_est") if known.get(name) is not None}
+    if core is not None:
+        counted = core_columns(artifact, task, core)
+        if "instructions" not in counted:
+            raise Unsupported(counted.get("error") or counted["extra"]["not_counted"], code="core")
+        figures |= {"flash_bytes": counted["flash_bytes"], "ram_bytes": counted["ram_bytes"] + counted["stack_bytes"]}
+    return {name: float(value) for name, value in figures.items()}
 
 
 def quant_of(precision: str) -> Quant | None:
@@ -71,9 +86,11 @@ def profile(
     *,
     runtimes: Sequence[str] | None = None,
     precisions: Sequence[str] = PRECISIONS,
+    cores: Sequence[str] = (CORE,),
     seconds: float = 0.1,
 ) -> list[Row]:
-    """Rows, without scores, of the files of a network that need not be trained; one per runtime and precision that it has.
+    """Rows, without scores, of the files of a network that need not be trained; one per runtime and precision that it has, and
+    per core where files are counted on one.
 
     runtimes: all that ship when None; one that is absent is a row with the reason. seconds: of timing per file, where its
     time on this machine means something. A row of a refused network has `extra.layers`: those with the operator that lacks.
@@ -86,9 +103,11 @@ def profile(
         for name in names:
             for precision in [each for each in precisions if each in runtime(name).precisions]:
                 row, artifact = _row(net, task, name, precision, folder)
-                found.append(rows.join(row, counts))
                 if artifact is not None:
                     files[row["row_id"]] = artifact
+                on_cores = artifact is not None and runtime(name).on_cores
+                parts = [core_columns(artifact, task, core) for core in cores] if on_cores else [{}]
+                found += [rows.join(row, counts, part) for part in parts]
         timed = _timed(files, seconds)
     return [rows.build(row, timed.get(row["row_id"], {})) for row in found]
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from edgebook.metrics.intervals import z_quantile
+
 SCORE_MARGIN = 0.005  # half a point of a score in [0, 1]
 SPEED_MARGIN = 0.03  # of the log-ratio of two latencies, about 3 %
 SCORE_WORDS = ("worse", "same", "better")
 SPEED_WORDS = ("slower", "same", "faster")
 CANNOT_TELL = "cannot tell"
+AS_SMALL = 0.98  # of another file's bytes: they cost the same
+ROUNDING = 1e-9
 
 
 def verdict(lo: float, hi: float, margin: float = SCORE_MARGIN, labels: Sequence[str] = SCORE_WORDS) -> str:
@@ -33,3 +37,15 @@ def speed_verdict(lo: float, hi: float, margin: float = SPEED_MARGIN) -> str:
     The margin is on the log-ratio, 0.03 = from 0.970 to 1.030, so that swapping the two files swaps the word.
     """
     return verdict(math.log(lo), math.log(hi), margin, SPEED_WORDS)
+
+
+def standard_error(lo: float, hi: float) -> float:
+    """The standard error of a difference from its 95 % interval."""
+    return (hi - lo) / 2 / z_quantile(0.95)
+
+
+def keeps_score(difference: float, error: float, loss: float) -> bool:
+    """Whether a difference to the baseline is within one standard error of the loss that is allowed, so that no single item
+    decides. Source: the one-standard-error rule, Breiman et al. 1984, Classification and regression trees, section 3.4.3.
+    """
+    return difference + error >= -loss - ROUNDING

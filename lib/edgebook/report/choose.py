@@ -7,9 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgebook.errors import BadInput
-from edgebook.metrics.intervals import z_quantile
 from edgebook.metrics.pareto import pareto
-from edgebook.metrics.verdicts import SPEED_MARGIN
+from edgebook.metrics.verdicts import AS_SMALL, ROUNDING, SPEED_MARGIN, keeps_score, standard_error
 from edgebook.report.aggregate import POINT, grouped, is_float_baseline, merge, ok, value
 from edgebook.report.format import margin, metric
 from edgebook.rows import Row
@@ -17,9 +16,7 @@ from edgebook.rows import Row
 COSTS = ("size_bytes", "latency_ms_p50")
 SHIP = ("version", "baseline")  # roles
 LEARNED = 0.1  # share of the way from a constant answer to a perfect score that a baseline must have gone
-AS_SMALL = 0.98  # of another file's bytes: they cost the same
 CLEARLY = 0.9  # of the chosen file's bytes: what is not smaller than that is not worth a second recommendation
-ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -117,10 +114,9 @@ def front(rows: list[Row], cost: str = "size_bytes") -> list[Row]:
 
 
 def keeps(row: Row, lines: list[Row], limits: Limits) -> bool:
-    """Whether a row's loss of validation score is within one standard error of what is allowed, so that no single item decides.
+    """Whether a row keeps its baseline's validation score, see `verdicts.keeps_score`.
 
-    The standard error is that of the paired difference where it was measured, else 0. Source: the one-standard-error rule,
-    Breiman et al. 1984, Classification and regression trees, section 3.4.3.
+    The standard error is that of the paired difference where it was measured, else 0.
     """
     line = baseline_of(row, lines)
     if line is None or is_float_baseline(row):
@@ -129,8 +125,8 @@ def keeps(row: Row, lines: list[Row], limits: Limits) -> bool:
     low, high = value(row, "extra.val_delta_lo"), value(row, "extra.val_delta_hi")
     if line["runtime"] == row["runtime"] and low is not None and high is not None:
         paired = value(row, "extra.val_delta")
-        difference, error = difference if paired is None else paired, (high - low) / 2 / z_quantile(0.95)
-    return difference + error >= -limits.loss(row) - ROUNDING
+        difference, error = difference if paired is None else paired, standard_error(low, high)
+    return keeps_score(difference, error, limits.loss(row))
 
 
 def refuted(row: Row, lines: list[Row], limits: Limits) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import warnings
 from collections.abc import Callable
@@ -13,12 +14,15 @@ import optuna
 from optuna.trial import TrialState
 
 from edgebook.errors import BadInput, Unsupported
+from edgebook.measure.profile import file_cost, untrained
 from edgebook.search.budget import check_reachable
-from edgebook.search.chain_trial import MACS_RATIOS, SOFT_WEIGHTS, Bench, Settings, cost_of, numbers_for, run_chain
-from edgebook.search.fitness import new_net
-from edgebook.search.goal import value_of
+from edgebook.search.chain_trial import MACS_RATIOS, SOFT_WEIGHTS, Bench, Settings, numbers_for, run_chain
+from edgebook.search.fitness import has_searched, new_net
+from edgebook.search.goal import BoardLimits, value_of
 from edgebook.search.outcome import NAME, Outcome, outcome_of
+from edgebook.search.space import AnySpace
 from edgebook.search.storage import asking, fail_abandoned, new_worker, open_study
+from edgebook.tasks.task import Task
 
 N_STARTUP = 6  # trials before any is stopped after its short training
 WORST = 33.0  # percent of the short trainings that are stopped
@@ -47,12 +51,10 @@ def autotune(
     """What was found when the budget is spent, when it is interrupted, or after the trial during which a file `stop` appears.
 
     Every trial is in Optuna's study in `folder` at once, and its file beside it: a search that was killed goes on, and several
-    processes may share one. Raises BadInput for a board that the smallest networks do not fit, before anything is trained,
-    and for a study of another space or goal.
+    processes may share one. Raises BadInput for a study of another space or goal; see `check_fits` for what to ask before.
     """
     with asking(folder):
         study = _open(bench, folder, seed)
-    _check_reachable(bench)
     with new_worker(folder, NAME) as worker:
         try:
             while not (stop and stop.exists()) and (trial := _ask(study, bench, folder, worker, budget, seed)) is not None:
@@ -70,25 +72,26 @@ def _open(bench: Bench, folder: Path, seed: int) -> optuna.Study:
     study.set_user_attr("goal_data", bench.goal.as_plain())
     study.set_user_attr("genes", list(bench.space.genes))
     if not study.get_trials(deepcopy=False):
-        genes = next(iter(bench.space.small_members()), None)
-        smallest = [] if genes is None else [{"network": "searched", **bench.space.encode(genes), **_of(STARTS[1])}]
-        for settings in (*STARTS, *smallest):
+        for settings in (*STARTS, *_smallest(bench)):
             study.enqueue_trial(settings)
     study.pruner = optuna.pruners.PercentilePruner(100 - WORST, n_startup_trials=N_STARTUP)
     return study
 
 
-def _of(settings: Settings) -> Settings:
-    return {name: settings[name] for name in ("numbers", "soft_weight")}
+def _smallest(bench: Bench) -> list[Settings]:
+    """One small searched network to start with, where the task has any."""
+    members = bench.space.small_members() if has_searched(bench.task, bench.space) else ()
+    given = {name: STARTS[1][name] for name in ("numbers", "soft_weight")}
+    return [{"network": "searched", **bench.space.encode(genotype), **given} for genotype in itertools.islice(members, 1)]
 
 
-def _check_reachable(bench: Bench) -> None:
-    """Raises BadInput where not even the smallest searched networks fit; a task of single rows has none."""
-    if not any(bench.space.small_members()):
+def check_fits(task: Task, space: AnySpace, limits: BoardLimits) -> None:
+    """Raises BadInput where not even the smallest searched networks fit the board; of a task without any nothing is known."""
+    if not has_searched(task, space):
         return
-    settings = {"network": "searched", "numbers": "int8"}
-    cost = lambda genotype: cost_of(new_net(bench.task, genotype), settings, bench)  # noqa: E731
-    check_reachable(bench.space, bench.goal.limits, cost, n_samples=0)  # every one is exported, the smallest ones will do
+    where = {"runtime": limits.runtime, "core": limits.core}
+    cost = lambda genotype: file_cost(untrained(new_net(task, genotype), task), task, **where)  # noqa: E731
+    check_reachable(space, limits.limits, cost, n_samples=0)  # every one is exported, the smallest ones will do
 
 
 def _ask(study: optuna.Study, bench: Bench, folder: Path, worker: int, budget: Budget, seed: int) -> optuna.Trial | None:
@@ -117,7 +120,7 @@ def _draw(trial: optuna.Trial, bench: Bench) -> None:
     """Draw the trial's settings. What both kinds of network have is drawn first, so that its importance is over all trials."""
     trial.suggest_categorical("numbers", numbers_for(bench.goal.runtime))
     trial.suggest_categorical("soft_weight", SOFT_WEIGHTS)
-    networks = ("pruned", "searched") if any(bench.space.small_members()) else ("pruned",)
+    networks = ("pruned", "searched") if has_searched(bench.task, bench.space) else ("pruned",)
     if trial.suggest_categorical("network", networks) == "pruned":
         trial.suggest_categorical("macs_ratio", MACS_RATIOS)
         return

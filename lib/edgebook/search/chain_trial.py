@@ -14,7 +14,8 @@ from edgebook.compress.distill.outputs import distill
 from edgebook.compress.prune.channels import prune
 from edgebook.compress.quantize.qat import qat
 from edgebook.files import scratch
-from edgebook.measure.profile import file_cost, untrained
+from edgebook.measure.profile import cost_of_file, file_cost, untrained
+from edgebook.metrics.verdicts import standard_error
 from edgebook.runtimes.base import Artifact, Quant, runtime
 from edgebook.runtimes.export import export
 from edgebook.search.fitness import new_net
@@ -22,7 +23,7 @@ from edgebook.search.goal import Goal, fits
 from edgebook.search.space import Space
 from edgebook.tasks.task import Task
 from edgebook.training.chain import chain
-from edgebook.training.loop import evaluate
+from edgebook.training.loop import evaluate, infer
 from edgebook.training.recipe import Recipe
 from edgebook.training.teacher import Teacher
 
@@ -93,7 +94,7 @@ def cost_of(net: nn.Module, settings: Settings, bench: Bench) -> dict[str, float
     """What the file of an untrained network costs on the board."""
     precision, _ = NUMBERS[settings["numbers"]]
     net = untrained(net, bench.task) if settings["network"] == "searched" else net
-    return file_cost(net, bench.task, runtime=bench.goal.runtime, precision=precision)
+    return file_cost(net, bench.task, runtime=bench.goal.runtime, precision=precision, core=bench.goal.core)
 
 
 def run_chain(
@@ -112,9 +113,9 @@ def run_chain(
     (quant,) = quants_of(settings, seed=bench.recipe.seed)
     with scratch() as folder:
         artifact = export(trained, bench.task, folder / "net", runtime=bench.goal.runtime, quant=quant)
-        known = {"size_bytes": artifact.size_bytes, **artifact.columns, "val_score": _score(trained, quant, bench, folder)}
+        figures = cost_of_file(artifact, bench.task, core=bench.goal.core)
+        figures |= _scores(trained, quant, bench, folder)
         _keep(artifact, kept_file)
-    figures |= {name: float(known[name]) for name in (*figures, "val_score")}
     return figures, getattr(trained, "key", None)
 
 
@@ -129,13 +130,18 @@ def _trained(net: nn.Module, settings: Settings, bench: Bench, report: Callable[
     return chain(net, bench.task, [(qat, {"recipe": bench.qat_recipe, **soft})]) if rounds else net
 
 
-def _score(net: nn.Module, quant: Quant | None, bench: Bench, folder: Path) -> float:
-    """The validation score of the file, run by the runtime that it is made from where its own is slow or not here."""
+def _scores(net: nn.Module, quant: Quant | None, bench: Bench, folder: Path) -> dict[str, float]:
+    """The validation score of the file, and the standard error of its paired difference to the float network's.
+
+    The file is run by the runtime that it is made from where its own is slow or not here.
+    """
     name = runtime(bench.goal.runtime).parent or bench.goal.runtime
     artifact = export(net, bench.task, folder / "scored", runtime=name, quant=quant)
-    x, y = bench.task.x_val.numpy(), bench.task.y_val.numpy()
+    x, y, metric = bench.task.x_val.numpy(), bench.task.y_val.numpy(), bench.task.metric
     outputs = runtime(name).side("load").load(artifact.path, threads=1, shape=bench.task.input_shape).predict(x)
-    return bench.task.metric.score(bench.task.metric.item_scores(outputs, x, y), y)
+    scores, given = (metric.item_scores(found, x, y) for found in (outputs, infer(bench.given, bench.task.x_val).numpy()))
+    _, low, high = metric.difference(scores, given, y)
+    return {"val_score": metric.score(scores, y), "val_error": standard_error(low, high)}
 
 
 def _keep(artifact: Artifact, path: Path) -> None:

@@ -19,6 +19,7 @@ from edgebook.models.macs import count_macs, count_params
 from edgebook.registry import pick
 from edgebook.search import COSTS
 from edgebook.search.history import meets
+from edgebook.search.space import AnySpace
 from edgebook.tasks.task import Task, draw_items
 from edgebook.training.loop import evaluate, seed_all, train
 from edgebook.training.recipe import Recipe
@@ -47,6 +48,21 @@ class Basis:
 
     runtime: str = "tflm"
     table: LatencyTable | None = None
+
+
+def has_searched(task: Task, space: AnySpace) -> bool:
+    """Whether searched networks suit the task: they give one vector per item, and take images or sequences."""
+    return task.kind.output_shape(task.input_shape, task.n_outputs) == (task.n_outputs,) and any(space.small_members())
+
+
+def check_searchable(task: Task, space: AnySpace) -> None:
+    """Raises BadInput for a task that no searched network suits."""
+    if not has_searched(task, space):
+        given = f"{task.kind_name} of items {task.input_shape}"
+        raise BadInput(
+            f"search: {task.name} is {given}, and searched networks give one vector for an image or a sequence; "
+            "allowed: classification or regression of such items; 55_autotune shrinks the network that is given"
+        )
 
 
 def costs_of(names: Sequence[str], basis: Basis | None = None) -> dict[str, Cost]:

@@ -14,7 +14,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from edgebook.errors import BadInput
 from edgebook.metrics.pareto import first_on_front
-from edgebook.search.goal import UNITS, Goal, amount
+from edgebook.metrics.verdicts import AS_SMALL
+from edgebook.search.goal import UNITS, Goal, amount, keeps
 from edgebook.search.history import excess
 from edgebook.search.storage import FILE, named_study
 
@@ -34,8 +35,9 @@ class Tuned:
 
 @dataclass(frozen=True)
 class Outcome:
-    """best: the smallest file that keeps the score, else the best score that fits; None before any file. front: files that no
-    other beats in validation score and size, the smallest first. counts: how trials ended. importance: setting -> share.
+    """best: the smallest file that keeps the score on validation, of those that are as small the best score; where none keeps
+    it the best score that fits; None before any file. front: files that no other beats in validation score and size, the
+    smallest first. counts: how trials ended. importance: setting -> share.
     """
 
     goal: Goal
@@ -48,7 +50,7 @@ class Outcome:
     @property
     def is_met(self) -> bool:
         """Whether the best file keeps the score."""
-        return self.best is not None and self.best.figures["val_score"] >= self.goal.least_score
+        return self.best is not None and keeps(self.best.figures, self.goal)
 
     @property
     def text(self) -> str:
@@ -59,7 +61,8 @@ class Outcome:
         needs = ", ".join(amount(name, figures[name], goal) for name in goal.limits)
         file = f"Trial {self.best.number} for {goal.board}: validation score {figures['val_score']:.4f} ({needs})"
         if self.is_met:
-            return f"{file}, the smallest of those that lose at most {goal.baseline_score - goal.least_score:.4g}."
+            allowed = f"{goal.baseline_score - goal.least_score:.4g}"
+            return f"{file}, the smallest of those that lose at most {allowed} there, within one standard error."
         lacking = goal.least_score - figures["val_score"]
         binds = f"the score binds: {lacking:.4g} less than the goal of {goal.least_score:.4f}"
         return f"{file}; {binds}. Proposals refused untrained: {self._refusals or 'none'}."
@@ -76,16 +79,19 @@ def outcome_of(study: optuna.Study) -> Outcome:
     goal = Goal(**study.user_attrs["goal_data"])
     ended = [trial for trial in study.get_trials(deepcopy=False) if "result" in trial.user_attrs]
     files = [_tuned(trial) for trial in ended if "val_score" in trial.user_attrs["result"]["figures"]]
-    keeping = [tuned for tuned in files if tuned.figures["val_score"] >= goal.least_score]
-    if keeping:
-        best = min(keeping, key=lambda tuned: (tuned.figures["size_bytes"], -tuned.figures["val_score"]))
-    else:
-        best = max(files, key=lambda tuned: tuned.figures["val_score"], default=None)
     refused: dict[str, list[float]] = {}
     for name, share in (past for trial in ended for past in _past(trial, goal)):
         refused.setdefault(name, []).append(share)
     counts = Counter(_ending(trial) for trial in ended)
-    return Outcome(goal, best, _front(files), dict(counts), refused, _importance(study))
+    return Outcome(goal, _best(files, goal), _front(files, goal.flash), dict(counts), refused, _importance(study))
+
+
+def _best(files: list[Tuned], goal: Goal) -> Tuned | None:
+    """The smallest file that keeps the score, of those that are as small the best score; else the best score; None without."""
+    keeping = [tuned for tuned in files if keeps(tuned.figures, goal)]
+    limit = min((tuned.figures[goal.flash] for tuned in keeping), default=0.0) / AS_SMALL
+    as_small = [tuned for tuned in keeping if tuned.figures[goal.flash] <= limit]
+    return max(as_small or files, key=lambda tuned: (tuned.figures["val_score"], -tuned.figures[goal.flash]), default=None)
 
 
 def read_outcome(folder: Path) -> Outcome:
@@ -113,10 +119,10 @@ def _tuned(trial: FrozenTrial) -> Tuned:
     return Tuned(trial.number, trial.params, result["figures"], result["checkpoint"])
 
 
-def _front(files: list[Tuned]) -> list[Tuned]:
-    points = np.array([[tuned.figures["val_score"], tuned.figures["size_bytes"]] for tuned in files]).reshape(-1, 2)
+def _front(files: list[Tuned], size: str) -> list[Tuned]:
+    points = np.array([[tuned.figures["val_score"], tuned.figures[size]] for tuned in files]).reshape(-1, 2)
     chosen = [files[number] for number in first_on_front(points, (True, False))]
-    return sorted(chosen, key=lambda tuned: tuned.figures["size_bytes"])
+    return sorted(chosen, key=lambda tuned: tuned.figures[size])
 
 
 def _past(trial: FrozenTrial, goal: Goal) -> list[tuple[str, float]]:
