@@ -71,6 +71,7 @@ def profile(
     from edgebook import devices, parameters
     from edgebook.cli.own_data import read_settings
     from edgebook.measure import profile as files
+    from edgebook.measure.cores import CORE
     from edgebook.models import allow_network, build_model
     from edgebook.naming import is_path
     from edgebook.tasks import load_task
@@ -81,7 +82,8 @@ def profile(
         allow_network(model)
     data = load_task(task)
     net = build_model(model, data.input_shape, data.n_outputs, **read_settings(set_ or []))
-    rows = files.profile(net, data, runtimes=runtime, seconds=measure_s)
+    cores = dict.fromkeys(each.core for each in boards.values() if each.core and "c" in each.runtimes)
+    rows = files.profile(net, data, runtimes=runtime, cores=list(cores) or [CORE], seconds=measure_s)
     print(f"{rows[0]['n_params']:,} parameters, {rows[0]['macs']:,} multiply-accumulates")
     _print_costs(rows, boards)
 
@@ -92,20 +94,35 @@ def _print_costs(rows: list[dict], boards: dict) -> None:
     from rich.table import Table
 
     from edgebook.cli.console import show
-    from edgebook.devices import fit
+    from edgebook.devices import need
 
     table = Table("runtime", "numbers", "flash, kB", "RAM, kB", "latency, ms", "board", show_edge=False)
     for row in (row for row in rows if row["status"] == "ok"):
-        latency = row["latency_ms_est"] or row["latency_ms_p50"]
-        judged = {name: fit(row, board) for name, board in boards.items() if row["runtime"] in board.runtimes}
-        fits = ", ".join(name if said["fits"] else f"{name}: {said['why']}" for name, said in judged.items())
-        memory = row["arena_bytes"]  # that of a process is not the network's alone
-        cells = (row["runtime"], row["precision"], _kilobytes(row["size_bytes"]), _kilobytes(memory))
-        table.add_row(*map(escape, (*cells, f"{latency:.4g}" if latency else "-", fits or "-")))
+        latency, is_process = row["latency_ms_est"] or row["latency_ms_p50"], row["rss_bytes"] is not None
+        flash, ram = need(row)
+        where = f"{row['runtime']} on {row['core']}" if row["core"] else row["runtime"]
+        memory = None if is_process else ram  # that of a process is not the network's alone
+        cells = (where, row["precision"], _kilobytes(flash), _kilobytes(memory), f"{latency:.4g}" if latency else "-")
+        table.add_row(*map(escape, (*cells, _fits(row, boards) or "-")))
     show(table)
-    for row in (row for row in rows if row["status"] != "ok"):
-        layers = row["extra"].get("layers")
-        print(f"{row['runtime']} {row['precision']}: {row['error']}{'; in ' + ', '.join(layers) if layers else ''}")
+    reasons = {f"{row['runtime']} {row['precision']}: {_why_no_figures(row)}": None for row in rows if _why_no_figures(row)}
+    print(*reasons, sep="\n", end="\n" if reasons else "")
+
+
+def _fits(row: dict, boards: dict) -> str:
+    """The boards that run a file and, where it has no room there, why."""
+    from edgebook.devices import fit
+
+    there = {name: each for name, each in boards.items() if row["runtime"] in each.runtimes and row["core"] in (None, each.core)}
+    judged = {name: fit(row, each) for name, each in there.items()}
+    return ", ".join(name if said["fits"] else f"{name}: {said['why']}" for name, said in judged.items())
+
+
+def _why_no_figures(row: dict) -> str | None:
+    """Why there is no file, with the layers that stand in its way, or why it was not counted."""
+    layers = row["extra"].get("layers")
+    missing = row["error"] if row["status"] != "ok" else row["extra"].get("not_counted")
+    return f"{missing}; in {', '.join(layers)}" if missing and layers else missing
 
 
 def _kilobytes(number: float | None) -> str:
