@@ -179,12 +179,13 @@ def file_of(net: nn.Module, task: Task, name: str) -> tuple[np.ndarray, int]:
     with scratch() as folder:
         artifact = export(net, task, folder / "net", runtime=RUNTIME, quant=Quant())
         outputs = runtime(RUNTIME).side("load").load(artifact.path, threads=1, shape=task.input_shape).predict(x)
+        size = artifact.size_bytes
     items = task.metric.item_scores(outputs, x, y)
     score = task.metric.scale * task.metric.score(items, y)
     low, high = (task.metric.scale * end for end in task.metric.interval(items, y))
-    counts = f"{count_params(net)} parameters, {count_macs(net, task.input_shape)} MACs, {artifact.size_bytes} bytes"
+    counts = f"{count_params(net)} parameters, {count_macs(net, task.input_shape)} MACs, {size} bytes"
     print(f"  {name}: {score:.2f} {task.metric.unit} ({low:.2f} to {high:.2f}), {counts}, {net.seconds:.0f} s", flush=True)
-    return items, artifact.size_bytes
+    return items, size
 
 
 def control_of(task: Task, plan: Plan, *, seed: int = 0) -> nn.Module:
