@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,7 @@ def compile_library(source: str, folder: Path, *, flags: tuple[str, ...] = ("-O2
     return library
 
 
+@lru_cache(maxsize=4)  # one file is run for its scores and then on every core
 def compiled(source: str, *, flags: tuple[str, ...] = ("-O2",)) -> Compiled:
     """The network of a generated C file, compiled here. Steps of a recurrent network are items: the state is carried over."""
     ends = parse(source)
