@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from edgebook.errors import BadInput, Unsupported
-from edgebook.measure.latency_table import LatencyTable, Layer, error_report, fit, layers_of, measure_table, predict
+from edgebook.measure.latency_table import LatencyTable, Layer, error_report, fit, layers_of, predict
 from edgebook.models import build_model
 from edgebook.models.macs import count_macs
 from edgebook.models.searched import searched
@@ -109,13 +109,6 @@ def test_errors_by_hand():
 def test_the_table_survives_json(nets):
     table = fit(nets[:20], [machine(net) for net in nets[:20]])
     assert LatencyTable(**json.loads(json.dumps(asdict(table)))) == table
-
-
-def test_measuring_is_a_function_that_is_passed_in(nets):
-    rng = np.random.default_rng(0)
-    models = [searched((1, 28, 28), 10, genotype=str(SPACE.decode(SPACE.sample(rng)))) for _ in range(12)]
-    table = measure_table(models, (1, 28, 28), lambda several: [machine(layers_of(m, (1, 28, 28))) for m in several])
-    assert table.n_files == 12
 
 
 def test_what_the_table_does_not_know_is_refused(nets):

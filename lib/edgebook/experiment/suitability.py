@@ -119,10 +119,9 @@ def _trains(subject: Subject) -> str:
     model: Any = subject.net
     outputs = model(x[:N_COMPARED])
     loss = task.kind.loss(outputs, x[:N_COMPARED], y[:N_COMPARED], 0.0)
-    names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
-    wanted = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    gradients = torch.autograd.grad(loss, wanted, allow_unused=True)
-    unused = [name for name, gradient in zip(names, gradients) if gradient is None]
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    gradients = torch.autograd.grad(loss, list(trained.values()), allow_unused=True)
+    unused = [name for name, gradient in zip(trained, gradients, strict=True) if gradient is None]
     if not torch.isfinite(loss):
         raise RuntimeError("the loss is not finite after two epochs")
     score = subject.net.history[-1]["val_score"]

@@ -86,13 +86,6 @@ class _Recorder(TorchDispatchMode):
         return output
 
 
-def measure_table(
-    models: Sequence[nn.Module], input_shape: tuple[int, ...], measure: Callable[[Sequence[nn.Module]], Sequence[float]]
-) -> LatencyTable:
-    """The table fitted to the models' files; `measure` exports and times them and returns milliseconds, one per model."""
-    return fit([layers_of(model, input_shape) for model in models], measure(models))
-
-
 def fit(nets: Sequence[Sequence[Layer]], ms: Sequence[float]) -> LatencyTable:
     """The table that fits measured milliseconds best, with non-negative coefficients and relative errors.
 

@@ -65,16 +65,22 @@ def build_from_file(name: str, build: Callable[[Callable[..., Any]], Any]) -> An
     if not colon:
         raise BadInput(f"model {name!r} names no function; allowed: path/to/file.py:function")
     file = check_allowed(name)
+    with foreign_code(name), _imports_beside(file):
+        builder = getattr(module := _module(file), function, None)
+        if callable(builder):
+            return build(builder)
+    raise BadInput(f"model {name!r}: {path} has no function {function!r}; it has: {', '.join(_builders(module)) or 'none'}")
+
+
+@contextmanager
+def foreign_code(name: str) -> Iterator[None]:
+    """Inside, anything that a network's code raises becomes BadInput, in one line."""
     try:
-        with _imports_beside(file):
-            builder = getattr(module := _module(file), function, None)
-            if callable(builder):
-                return build(builder)
+        yield
     except (BadInput, Stopped):
         raise
     except BaseException as error:  # the user's code may raise anything, and leave by sys.exit
         raise BadInput(f"model {name!r} cannot be built: {one_line(error)}") from error
-    raise BadInput(f"model {name!r}: {path} has no function {function!r}; it has: {', '.join(_builders(module)) or 'none'}")
 
 
 def _builders(module: ModuleType) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from edgebook.errors import BadInput, Stopped, one_line
+from edgebook.errors import BadInput
 from edgebook.models.constructor import construct
-from edgebook.models.network_file import allow_network, allowed_packages, build_from_file, check_allowed
+from edgebook.models.network_file import allow_network, allowed_packages, build_from_file, check_allowed, foreign_code
 from edgebook.naming import is_package
 
 __all__ = ["allow_network", "build_own"]
@@ -36,12 +36,8 @@ def _from_package(name: str, input_shape: tuple[int, ...], n_outputs: int, shape
     if name not in allowed_packages():
         raise BadInput(f"model {name!r} is not allowed to run; name it on the command line or in the preset when you trust it")
     module, _, attribute = name.partition(":")
-    try:
+    with foreign_code(name):
         build = importlib.import_module(module)
         for part in attribute.split("."):
             build = getattr(build, part)
         return construct(name, build, input_shape, n_outputs, shape)
-    except (BadInput, Stopped):
-        raise
-    except BaseException as error:  # foreign code may raise anything, and leave by sys.exit
-        raise BadInput(f"model {name!r} cannot be built: {one_line(error)}") from error

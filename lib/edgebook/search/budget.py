@@ -44,9 +44,8 @@ def check_reachable(
 
 
 def smallest(space: AnySpace) -> list[Genotype]:
-    """The members with the fewest parameters and with the fewest multiply-accumulates among the small members of the space.
-
-    Raises BadInput where none can be built.
+    """The members with the fewest parameters and with the fewest multiply-accumulates among the small members of the space;
+    empty where it has none.
     """
     sizes = {genotype: _size(space, genotype) for genotype in space.small_members()}
     if not sizes:

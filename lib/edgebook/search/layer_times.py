@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from torch import nn
 
 from edgebook.errors import BadInput
 from edgebook.files import write_text
 from edgebook.measure import machine
-from edgebook.measure.latency_table import LatencyTable, measure_table
+from edgebook.measure.latency_table import LatencyTable, fit, layers_of
 from edgebook.measure.profile import latencies, untrained
 from edgebook.models.genotype import Genotype
 from edgebook.search.fitness import new_net
@@ -31,33 +29,28 @@ def layer_times(
     *,
     n_nets: int,
     runtime: str = "litert",
-    precision: str = "int8-static",
     threads: int = 1,
-    seed: int = 0,
 ) -> LatencyTable:
-    """The table for files of one runtime and precision, fitted to `n_nets` random members; found in `folder` when it was made
-    there with the same arguments on this machine.
+    """The table for int8 files of one runtime, fitted to `n_nets` random members; found in `folder` when it was made there
+    with the same arguments on this machine.
 
     Its errors are those of predicting files that the fit has not seen. Raises BadInput for fewer nets than a fit needs.
     """
-    lines = [str(genotype) for genotype in sampled(space, n_nets, seed)]
-    made_for = {"machine": machine.host(), "runtime": runtime, "precision": precision, "threads": threads, "nets": lines}
+    lines = [str(genotype) for genotype in sampled(space, n_nets)]
+    made_for = {"machine": machine.host(), "runtime": runtime, "threads": threads, "nets": lines}
     path = Path(folder) / FILE
     with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):  # absent, or damaged: measured again
         stored = json.loads(path.read_text(encoding="utf-8"))
         if stored["made_for"] == made_for:
             return LatencyTable(**stored["table"])
     nets = [untrained(new_net(task, line), task) for line in lines]
-
-    def measure(models: Sequence[nn.Module]) -> list[float]:
-        return latencies(models, task, runtime=runtime, precision=precision, threads=threads)
-
-    table = measure_table(nets, task.input_shape, measure)
+    times = latencies(nets, task, runtime=runtime, threads=threads)
+    table = fit([layers_of(net, task.input_shape) for net in nets], times)
     write_text(path, json.dumps({"made_for": made_for, "table": asdict(table)}, indent=1))
     return table
 
 
-def sampled(space: AnySpace, n: int, seed: int) -> list[Genotype]:
+def sampled(space: AnySpace, n: int, seed: int = 0) -> list[Genotype]:
     """`n` different random members. Raises BadInput where the space seems to have fewer."""
     rng, members = np.random.default_rng(seed), dict[Genotype, None]()
     for _ in range(100 * n):

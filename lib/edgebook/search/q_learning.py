@@ -29,6 +29,9 @@ QTable = dict[Any, dict[str, float]]  # state -> action -> value
 
 REMOVE = "remove"
 DEFAULT_STATE = "depth, last"
+LEARNING_RATE = 0.2
+REMOVAL_COST = 0.02
+REPLAYS = 3
 P_REMOVE = 0.1  # of an exploring step
 MOST_STEPS = 4  # actions per block allowed, after which the agent stops where it may
 
@@ -39,9 +42,9 @@ def q_learning(
     rng: np.random.Generator,
     *,
     state: str = DEFAULT_STATE,
-    learning_rate: float = 0.2,
-    removal_cost: float = 0.02,
-    replays: int = 3,
+    learning_rate: float = LEARNING_RATE,
+    removal_cost: float = REMOVAL_COST,
+    replays: int = REPLAYS,
     epsilon: tuple[float, float, int] = (1.0, 0.1, 30),
 ) -> Draw:
     """Episodes of the agent: each action is random with probability epsilon, else the one of the highest value.
@@ -67,9 +70,9 @@ def q_table(
     rng: np.random.Generator,
     *,
     state: str = DEFAULT_STATE,
-    learning_rate: float = 0.2,
-    removal_cost: float = 0.02,
-    replays: int = 3,
+    learning_rate: float = LEARNING_RATE,
+    removal_cost: float = REMOVAL_COST,
+    replays: int = REPLAYS,
 ) -> QTable:
     """Values learned from all trials, replayed `replays` times in random order, each from its last action to its first.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 from edgebook.errors import BadInput
 from edgebook.registry import pick
@@ -25,6 +24,8 @@ def noise(x: Array, amount: float, rng: np.random.Generator) -> Array:
 
 def blur(x: Array, amount: float, rng: np.random.Generator) -> Array:
     """A Gaussian blur of deviation `amount` of the length of each axis after the channels, at least a third of a step."""
+    from scipy.ndimage import gaussian_filter  # slow to import
+
     return gaussian_filter(x, [0, 0, *(max(amount * length, 1 / 3) for length in x.shape[2:])])
 
 
