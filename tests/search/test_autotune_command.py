@@ -4,10 +4,12 @@ import signal
 
 import pytest
 
+from edgebook import files
 from edgebook.cli import autotune as command
 from edgebook.errors import BadInput
 from edgebook.runner.plan import plan
 from edgebook.runner.preset import read_preset
+from edgebook.runner.run import MARKS
 from edgebook.runner.signals import Stop
 
 
@@ -18,6 +20,7 @@ def executed(monkeypatch, tmp_path):
     planned = []
 
     def run_preset(preset, name, options, calls):
+        files.check_own(tmp_path / name, MARKS)  # as the run itself does
         planned.extend(plan(read_preset(preset), name))
         return 0
 
@@ -64,12 +67,23 @@ def test_a_preset_gives_its_points_and_what_it_says_of_the_notebook(executed):
         (["digits"], {"board": "nrf52840", "set_": ["hours=3"]}, "hours is not a parameter"),
         (["letters"], {"board": "nrf52840"}, "'letters' is neither a preset nor a data set"),
         (["digits"], {"board": "nrf52840", "flash_kb": -1.0}, "flash_bytes"),
+        (["digits"], {"board": "nrf52840", "flash_kb": 9999.0}, "flash_bytes = 9.999e\\+06; allowed: at most the 1.04858e\\+06"),
+        (["digits"], {"board": "raspberry-pi-4b-1gb", "ram_kb": 8.0}, "onnx on raspberry-pi-4b-1gb plans no memory"),
+        (["digits"], {"board": "nrf52840", "set_": ["latency_budget_ms=2"]}, "nothing estimates the latency on nrf52840"),
     ],
 )
 def test_what_is_wrong_is_refused_before_anything_is_written(arguments, options, said, executed, tmp_path):
     with pytest.raises(BadInput, match=said):
         executed(*arguments, **options)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_other_files_is_left_alone(executed, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("mine")
+    with pytest.raises(BadInput, match="has other files"):
+        executed("digits", board="nrf52840", name="mine")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
 
 
 def test_the_first_ctrl_c_tells_executions_to_end_early(tmp_path, capsys):

@@ -25,7 +25,8 @@ from edgebook.runner.record import last_seconds
 from edgebook.runner.schedule import Schedule, find
 from edgebook.runner.signals import stopped_by_signals
 
-MARKS = (RUN, "rows/*.jsonl")  # what a folder has that is a run's, or that notebooks have written by hand
+AUTOTUNE = "autotune.yaml"  # the preset that `edgebook autotune` writes for its run
+MARKS = (RUN, "rows/*.jsonl", AUTOTUNE)  # what a folder has that is a run's, or that notebooks have written by hand
 
 
 @dataclass(frozen=True)
