@@ -91,7 +91,7 @@ PLANS = {
         proxy_items=6000,
         n_evaluations=32,
         longer=Recipe(2, 128, lr=0.01, dtype="bfloat16"),
-        n_longer=4,
+        n_longer=9,  # ranks by so few steps say little, and favour nets that learn fast
         full=Recipe(16, 128, lr=0.01, weight_decay=1e-4, dtype="bfloat16"),
     ),
 }
