@@ -143,8 +143,7 @@ def _print(folder: Path, execution: Execution, *, is_measured: bool) -> None:
         if found.best:
             print(*(f"  {file}" for file in sorted((study.parent / "files").glob(f"{found.best.number}.*"))), sep="\n")
         if found.best and is_measured:
-            of = {"execution": execution.name, "runtime": found.goal.runtime}
-            rows = [row for row in read_rows(folder) if all(row[name] == value for name, value in of.items())]
+            rows = [row for row in read_rows(folder) if row["execution"] == execution.name]
             print(*choices(rows, {params["board"]: _board(params)}, max_loss=params["max_loss"]).values())
 
 
