@@ -38,11 +38,6 @@ def autotune(
     """
     from edgebook import parameters
     from edgebook.cli.own_data import read_settings
-    from edgebook.cli.runs import CALLS, report, run_folder
-    from edgebook.files import check_own
-    from edgebook.runner.plan import plan
-    from edgebook.runner.preset import read_preset
-    from edgebook.runner.run import AUTOTUNE, MARKS, Calls, Options, run_preset
 
     options = {"max_loss": max_loss, "minutes": minutes, "flash_bytes": _bytes(flash_kb), "ram_bytes": _bytes(ram_kb)}
     given = {option: value for option, value in options.items() if value is not None}
@@ -50,6 +45,17 @@ def autotune(
     parameters.check(values, where="autotune")
     content, run = _content(preset, model, values), name or f"autotune-{Path(preset).stem}-{board}"
     _check_board(content["notebooks"][NOTEBOOK])
+    _execute(content, run)
+
+
+def _execute(content: dict[str, Any], run: str) -> None:
+    """Run the preset and print what each execution has found, also when it was stopped."""
+    from edgebook.cli.runs import CALLS, report, run_folder
+    from edgebook.files import check_own
+    from edgebook.runner.plan import plan
+    from edgebook.runner.preset import read_preset
+    from edgebook.runner.run import AUTOTUNE, MARKS, Calls, Options, run_preset
+
     folder = run_folder(run, where="--name")
     check_own(folder, MARKS)
     written, failures = _written(folder / AUTOTUNE, content), 1
