@@ -37,7 +37,8 @@ def question(executions: list[Execution], data: DataFingerprints) -> Question:
     tasks = {execution.params["task"] for execution in executions if "task" in execution.params}
     named = [named_files(execution) for execution in executions]
     networks, files = ({name for names in named for name in names[part]} for part in (0, 1))
-    return Question(*(tuple(sorted(names)) for names in (libraries, tasks, networks, files)), data)
+    libraries, tasks, networks, files = (tuple(sorted(names)) for names in (libraries, tasks, networks, files))
+    return Question(libraries, tasks, networks, files, data)
 
 
 def fingerprint(asked: Question) -> dict[str, str]:
