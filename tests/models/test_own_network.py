@@ -234,3 +234,18 @@ def test_a_program_that_cannot_be_used_is_one_line(tmp_path):
     torch.save(net, tmp_path / "closed.pt2")
     with pytest.raises(BadInput, match="is not allowed to run"):
         build_model(f"{tmp_path}/closed.pt2", (1, 40), 10)
+
+
+def test_lazy_layers_and_a_shape_parameter_called_name(tmp_path, digits):
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n"
+        "def build(input_shape, n_outputs, name='x'):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.LazyLinear(3 if name == 'small' else 8), nn.LazyLinear(n_outputs))\n"
+    )
+    allow_network(f"{tmp_path}/net.py:build")
+    net = build_model(f"{tmp_path}/net.py:build", digits.input_shape, digits.n_outputs, name="small")
+    assert [tuple(parameter.shape) for parameter in net.parameters()] == [(3, 64), (3,), (10, 3), (10,)]
+    assert net.training
+    again = rebuild(net.spec, describe(net))
+    again.load_state_dict(net.state_dict())
+    assert torch.equal(again(digits.x_val), net.eval()(digits.x_val))

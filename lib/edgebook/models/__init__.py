@@ -57,7 +57,7 @@ def build_model(name: str, input_shape: Sequence[int], n_outputs: int, /, **shap
     """
     from torch import nn
 
-    from edgebook.models.layers import positive_ints
+    from edgebook.models.layers import materialize, positive_ints
     from edgebook.models.parametrizations import with_parametrizations
 
     input_shape = positive_ints(name, "input_shape", input_shape)
@@ -69,6 +69,7 @@ def build_model(name: str, input_shape: Sequence[int], n_outputs: int, /, **shap
     if not isinstance(model, nn.Module):
         raise BadInput(f"model {name} returned {type(model).__name__}; allowed: a torch.nn.Module")
     with_parametrizations(model)
+    materialize(name, model, input_shape)
     plain = {key: list(value) if isinstance(value, tuple) else value for key, value in shape.items()}
     model.spec = {"model": name, "input_shape": list(input_shape), "n_outputs": n_outputs, "shape": plain, "wrappers": []}
     return model

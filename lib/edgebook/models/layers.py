@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from numbers import Integral, Real
 
+import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
-from edgebook.errors import BadInput
+from edgebook.errors import BadInput, one_line
 
 
 def as_image(model: str, input_shape: Sequence[int], *, at_least: int = 1) -> tuple[int, int, int]:
@@ -73,3 +75,16 @@ def conv_bn(
     padding = tuple((side - 1) // 2 for side in sides)
     conv = nn.Conv2d(c_in, c_out, sides, stride=stride, padding=padding, groups=groups, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(c_out), *([activation()] if activation else []))
+
+
+def materialize(name: str, model: nn.Module, input_shape: Sequence[int]) -> None:
+    """Let layers without sizes, such as `LazyLinear`, take them, by one call in evaluation. Raises BadInput where it fails."""
+    if not any(is_lazy(parameter) for parameter in model.parameters()):
+        return
+    was_training = model.training
+    try:
+        with torch.no_grad():
+            model.eval()(torch.zeros(1, *input_shape))
+    except Exception as error:  # the user's code may raise anything
+        raise BadInput(f"model {name} cannot be called with items of shape {tuple(input_shape)}: {one_line(error)}") from error
+    model.train(was_training)
