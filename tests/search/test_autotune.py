@@ -207,6 +207,15 @@ def test_rows_of_a_table_have_no_searched_network(bench, tmp_path):
     assert [line["network"] for line in trials(tmp_path)] == ["pruned"] * 4
 
 
+def test_a_task_that_no_searched_network_suits_has_the_given_one(bench, tmp_path):
+    x = torch.zeros(2, 1, 8, 8)
+    maps = replace(bench.task, kind_name="segmentation", x_train=x, y_train=torch.zeros(2, 8, 8, dtype=torch.long))
+    segmenting = replace(bench, task=maps, space=Space((1, 8, 8)))
+    check_fits(maps, segmenting.space, GOAL)
+    autotune(segmenting, tmp_path, Budget(1, 4), run=toy)
+    assert [line["network"] for line in trials(tmp_path)] == ["pruned"] * 4
+
+
 def test_what_binds_is_said_where_the_goal_is_not_met(bench, tmp_path):
     hard = replace(bench, goal=replace(GOAL, least_score=0.9))
     found = autotune(hard, tmp_path, LONG, seed=3, run=toy)
