@@ -33,6 +33,7 @@ from edgebook.rows import Row
 from edgebook.runtimes.base import Quant
 from edgebook.tasks import load_task
 
+Line = dict[str, Any]  # the figures of one file
 CHANNEL, TENSOR = Quant(), Quant(granularity="tensor")
 FILES = {"per channel": (CHANNEL, False), "per tensor": (TENSOR, False), "equalized, per tensor": (TENSOR, True)}
 
@@ -43,7 +44,7 @@ class Goal:
 
     text: str
     task: str
-    within: Callable[[pd.DataFrame], pd.Series]
+    within: Callable[[Line], bool]
     by: str
     bound: float
 
@@ -51,15 +52,15 @@ class Goal:
 GOALS = (
     Goal(
         "at most 1.0 point lost, 25x smaller, 25x faster",
-        *("fashion_mnist", lambda t: (t["smaller"] >= 25) & (t["faster"] >= 25), "loss_lo", -1.0),
+        *("fashion_mnist", lambda t: t["smaller"] >= 25 and t["faster"] >= 25, "loss_lo", -1.0),
     ),
     Goal(
         "at most 0.5 points lost, 15x smaller, 20x faster",
-        *("fashion_mnist", lambda t: (t["smaller"] >= 15) & (t["faster"] >= 20), "loss_lo", -0.5),
+        *("fashion_mnist", lambda t: t["smaller"] >= 15 and t["faster"] >= 20, "loss_lo", -0.5),
     ),
     Goal(
         "90.0 % with 7,659 parameters in 10 kB",
-        *("fashion_mnist", lambda t: (t["params"] <= 7659) & (t["bytes"] <= 10_000), "score_lo", 90.0),
+        *("fashion_mnist", lambda t: t["params"] <= 7659 and t["bytes"] <= 10_000, "score_lo", 90.0),
     ),
     Goal("92.0 % in 24 kB", "fashion_mnist", lambda t: t["bytes"] <= 24_000, "score_lo", 92.0),
     Goal("93.0 % in 64 kB", "fashion_mnist", lambda t: t["bytes"] <= 64_000, "score_lo", 93.0),
@@ -80,7 +81,7 @@ def main() -> None:
         nets = {(name, seed): network(name, seed, arguments.networks, data) for name, seed in of_task}
         if not arguments.train:
             run, rows = _measured(task, nets, arguments.seconds)
-            tables[task] = pd.DataFrame(lines(run, rows))
+            tables[task] = lines(run, rows)
             texts += [_text(task, tables[task], gains(run, rows))]
     page = "\n".join([_markdown(goals(tables)), *texts]) if tables else ""
     print(page)
@@ -141,7 +142,7 @@ def _versions(nb: Notebook, name: str, seed: int, net: nn.Module) -> None:
             made.model.seconds = net.seconds
 
 
-def lines(run: Path, rows: list[Row]) -> list[dict[str, Any]]:
+def lines(run: Path, rows: list[Row]) -> list[Line]:
     """One line per file, its seeds together."""
     rows = [row for row in ok(rows) if row["samples"]]
     base = next(row for row in rows if row["role"] == "baseline" and row["runtime"] == "onnx")
@@ -191,30 +192,29 @@ def gains(run: Path, rows: list[Row]) -> list[Effect]:
     return effects
 
 
-def goals(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def goals(tables: dict[str, list[Line]]) -> pd.DataFrame:
     """One line per goal: the file that is best on validation within its limits, and whether its lower end gets there."""
-    return pd.DataFrame([_judged(goal, tables.get(goal.task, pd.DataFrame())) for goal in GOALS])
+    return pd.DataFrame([_judged(goal, tables.get(goal.task, [])) for goal in GOALS])
 
 
-def _judged(goal: Goal, table: pd.DataFrame) -> dict[str, Any]:
-    ships = table[table["role"] == "version"] if len(table) else table
-    inside = ships[goal.within(ships)] if len(ships) else ships
-    if inside.empty:
+def _judged(goal: Goal, files: list[Line]) -> dict[str, str]:
+    inside = [file for file in files if file["role"] == "version" and goal.within(file)]
+    if not inside:
         return {"goal": goal.text, "answer": "no file within the limits"}
-    best = inside.loc[inside["val"].idxmax()]
+    best = max(inside, key=lambda file: file["val"])
     return {"goal": goal.text, "answer": "reached" if best[goal.by] >= goal.bound else "not reached", **_shown(best)}
 
 
-def _text(task: str, table: pd.DataFrame, effects: list[Effect]) -> str:
+def _text(task: str, files: list[Line], effects: list[Effect]) -> str:
     """The table of one task, smallest files first, and a sentence per control."""
     head = (
         f"\n{task}: score and loss in points with 95 % intervals, sizes and times against the float baseline in ONNX Runtime.\n"
     )
-    shown = pd.DataFrame([_shown(line) for _, line in table.sort_values("bytes").iterrows()])
+    shown = pd.DataFrame([_shown(file) for file in sorted(files, key=lambda file: file["bytes"])])
     return "\n".join([head, _markdown(shown), *(f"- {gain.label}: {gain.text} points, {gain.verdict}." for gain in effects)])
 
 
-def _shown(line: pd.Series) -> dict[str, str]:
+def _shown(line: Line) -> dict[str, str]:
     """One file for people."""
     return {
         "file": line["file"],
