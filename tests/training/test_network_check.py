@@ -45,6 +45,7 @@ NEEDED = "the task needs (2, 10)"
         (Gives(lambda y: y.argmax(1)), f"gives outputs of shape (2,) for 2 items; {NEEDED}"),
         (Gives(lambda y: y[:1]), f"gives outputs of shape (1, 10) for 2 items; {NEEDED}"),
         (Gives(lambda y: y / 0), "gives outputs that are not finite numbers"),
+        (Gives(lambda y: y.detach()), "gives outputs that no parameter can learn from"),
         (Gives(lambda y: y @ y), "cannot be called with items of shape (1, 40): RuntimeError: mat1 and mat2"),
         (Uncopied(), "cannot be copied: RuntimeError: Only Tensors created explicitly by the user"),
         (Gives(lambda y: y).requires_grad_(False), "has no parameters to train"),
@@ -55,6 +56,13 @@ def test_what_does_not_fit_is_said_in_one_line(model, said, mnist1d):
         check_network(model, mnist1d)
     assert f"model own.py:net {said}" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_compiled_script_is_named(mnist1d):
+    script = torch.jit.trace(nn.Sequential(nn.Flatten(), nn.Linear(40, 10)), torch.zeros(2, 1, 40))
+    script.spec = {"model": "own.py:net"}
+    with pytest.raises(BadInput, match="a copy of it cannot train 1.weight; allowed: a plain nn.Module"):
+        check_network(script, mnist1d)
 
 
 @pytest.mark.parametrize(

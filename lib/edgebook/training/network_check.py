@@ -26,8 +26,10 @@ def check_network(model: nn.Module, task: Task) -> None:
         raise BadInput(f"model {name} cannot be copied: {one_line(error)}") from None
     if not any(parameter.requires_grad for parameter in net.parameters()):
         raise BadInput(f"model {name} has no parameters to train")
+    if fixed := [parameter for parameter, values in net.named_parameters() if not values.is_leaf]:
+        raise BadInput(f"model {name}: a copy of it cannot train {fixed[0]}; allowed: a plain nn.Module, not torch.jit's")
     try:
-        with torch.no_grad():
+        with torch.enable_grad():
             outputs = net(x)
     except Exception as error:  # so is its forward
         raise BadInput(f"model {name} cannot be called with items of shape {task.input_shape}: {one_line(error)}") from None
@@ -46,6 +48,8 @@ def _misfit(outputs: Any, task: Task) -> str | None:
         return f"outputs of shape {shape} for {n_items} items; the task needs {(n_items, *needed)}"
     if not torch.isfinite(outputs).all():
         return "outputs that are not finite numbers"
+    if not outputs.requires_grad:
+        return "outputs that no parameter can learn from; allowed: a forward without no_grad() or detach()"
     return None
 
 
