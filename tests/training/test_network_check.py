@@ -61,7 +61,7 @@ def test_what_does_not_fit_is_said_in_one_line(model, said, mnist1d):
 def test_a_compiled_script_is_named(mnist1d):
     script = torch.jit.trace(nn.Sequential(nn.Flatten(), nn.Linear(40, 10)), torch.zeros(2, 1, 40))
     script.spec = {"model": "own.py:net"}
-    with pytest.raises(BadInput, match="a copy of it cannot train 1.weight; allowed: a plain nn.Module"):
+    with pytest.raises(BadInput, match=r"a copy of it cannot train 1\.weight; allowed: a plain nn\.Module"):
         check_network(script, mnist1d)
 
 
