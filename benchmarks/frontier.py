@@ -227,7 +227,7 @@ def _shown(line: Line) -> dict[str, str]:
         "validation": f"{line['val']:.2f}",
         "test": f"{line['score']:.2f} ({line['score_lo']:.2f} to {line['score_hi']:.2f})",
         "difference": f"{line['loss']:+.2f} ({line['loss_lo']:+.2f} to {line['loss_hi']:+.2f})",
-        "training s": f"{line['train_s']:.0f}",
+        "training s": f"{line['train_s']:.0f}" if line["train_s"] else "unknown",
         "seeds": str(line["seeds"]),
     }
 
