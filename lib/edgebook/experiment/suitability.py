@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -25,7 +26,7 @@ from edgebook.models.macs import count_macs, count_params
 from edgebook.models.parametrizations import plain
 from edgebook.models.streaming import stream
 from edgebook.rows import join, new_row
-from edgebook.runtimes.base import Quant, runtime
+from edgebook.runtimes.base import Artifact, Quant, runtime
 from edgebook.runtimes.export import export
 from edgebook.runtimes.quiet import quiet
 from edgebook.tasks.task import SPLITS, Task, spread_items
@@ -172,15 +173,23 @@ def _file(subject: Subject, name: str, quant: Quant | None) -> str:
         said = f"{row['size_bytes'] / 1000:.1f} kB"
         if not record.scored_by_source:
             x = task.x_test[:N_COMPARED]
-            expected = infer(subject.net, x).numpy()
-            with quiet():
-                outputs = record.side("load").load(artifact.path, threads=1, shape=task.input_shape).predict(x.numpy())
+            expected, outputs = infer(subject.net, x).numpy(), _outputs(artifact, x.numpy())
             agreement = task.kind.agreement(outputs.reshape(expected.shape), expected)
             if agreement < CLOSE[precision]:
                 raise Unsupported(f"the file agrees with the network on {agreement:.0%} only", code="fidelity")
             said += f", agrees with the network {agreement:.0%}"
     boards = [board for board, device in load_devices().items() if fit(row, device)["fits"]]
     return f"{said}; fits {', '.join(boards)}" if boards else said
+
+
+def _outputs(artifact: Artifact, x: np.ndarray) -> np.ndarray:
+    """What the file gives for items (n, ...). Raises Unsupported, without the place of a file that nobody keeps."""
+    try:
+        with quiet():
+            return runtime(artifact.runtime).side("load").load(artifact.path, threads=1, shape=x.shape[1:]).predict(x)
+    except Exception as error:  # a runtime raises anything for a file that it cannot run
+        reason = one_line(error).replace(f"{artifact.path}: ", "")
+        raise Unsupported(f"{artifact.runtime} does not run the file: {reason}") from error
 
 
 def _is_recurrent(net: nn.Module) -> bool:
