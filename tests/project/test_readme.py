@@ -68,6 +68,6 @@ def test_the_chinese_readme_has_commands_that_exist():
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
     assert set(re.findall(r"\bmake (\w+)", text)) <= targets
     commands = re.findall(r"^\.venv/bin/edgebook (.+?)(?: +#.*)?$", text, re.M)
-    assert len(commands) == 4
+    assert len(commands) == 9
     for name, *arguments in map(shlex.split, commands):
         assert typer.main.get_command(app).commands[name].make_context(name, arguments) is not None

@@ -55,7 +55,7 @@ def golden_vectors(row: Row, file: Path, inputs: np.ndarray, source: str | None)
     step = parse(source).output[0] if source else largest / 127
     least = TOLERANCE * largest if precision(row["precision"]).is_float else step
     apart = [float(np.abs(other - outputs).max()) for other in others if other is not None and other.shape == outputs.shape]
-    return Golden(inputs, outputs, SLACK * max(least, *apart))
+    return Golden(inputs, outputs, SLACK * max([least, *apart]))
 
 
 def _outputs_or_none(name: str, file: Path, inputs: np.ndarray) -> np.ndarray | None:
