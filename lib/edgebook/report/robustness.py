@@ -123,4 +123,5 @@ def _cell(values: Values, metric: str) -> str:
     if "delta" not in values:
         return fmt.score(values["score"], metric, unit=True)
     ends = fmt.difference_ends(values["delta_lo"], values["delta_hi"], metric)
-    return fmt.with_interval(fmt.difference(values["delta"], metric), ends).replace(" ", "\u00a0")  # on one line
+    text = fmt.with_interval(fmt.difference(values["delta"], metric), ends)
+    return text.replace(" ", "\u00a0").replace("\u00a0(", " (")  # a line may end before the interval, not inside
