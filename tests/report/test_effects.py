@@ -76,6 +76,7 @@ def test_only_what_has_its_control_is_compared(students):
     )
     assert one.n_trainings == 1
     assert "nothing to compare" in effects.table([]).iloc[0, 0]
+    assert effects.table([]).iloc[0, 0] in effects.table([]).to_html()  # whole
     with pytest.raises(BadInput, match="no effect to draw"):
         plots.effects([])
 

@@ -118,7 +118,7 @@ def _by_seed(rows: list[Row], others: list[Row]) -> list[tuple[Row, Row]]:
 def table(effects: Sequence[Effect]) -> pd.DataFrame:
     """One line per effect: what was changed, on top of what, the difference with its interval, the verdict."""
     if not effects:
-        return pd.DataFrame([{"": "nothing to compare: a version or its control has no score"}])
+        return pd.DataFrame({"": ["nothing to compare: fewer than two versions with a score"]}, index=[""])
     unit = fmt.metric(effects[0].metric).difference_unit
     lines = [
         {

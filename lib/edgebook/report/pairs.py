@@ -49,7 +49,7 @@ def table(run_dir: Path, rows: list[Row], *, ours: str, theirs: str, at: str = "
     """`differences` as text: which version, against which, where both lie, the difference of their scores, and the speed-ups."""
     pairs = differences(run_dir, rows, ours=ours, theirs=theirs, at=at)
     if not pairs:
-        return pd.DataFrame([{"": f"nothing to compare: no files of {ours} beside {theirs}"}])
+        return pd.DataFrame({"": [f"nothing to compare: no files of {ours} beside {theirs}"]}, index=[""])
     return pd.DataFrame([_line(pair, at) for pair in pairs])
 
 

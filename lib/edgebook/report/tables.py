@@ -16,6 +16,8 @@ from edgebook.report.columns import Column, columns_of, feeding, why_not
 from edgebook.report.stylesheet import STYLE
 from edgebook.rows import Row, flatten
 
+pd.set_option("display.max_colwidth", None)  # a sentence in a table is shown whole
+
 
 def few(rows: list[Row], columns: list[str]) -> pd.DataFrame:
     """The versions that have figures, a line each, and these of their columns (`extra.sparsity` too), as rounded numbers."""
