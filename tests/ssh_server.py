@@ -1,6 +1,7 @@
 """An sshd of the tests on the loopback address, with keys of its own."""
 
 import getpass
+import shlex
 import shutil
 import socket
 import subprocess
@@ -68,4 +69,4 @@ def bare_python(folder: Path) -> Path:
     (folder / "site").mkdir()
     for name in ("numpy", "numpy.libs"):
         (folder / "site" / name).symlink_to(Path(numpy.__file__).parents[1] / name)
-    return script(folder / "python", f'PYTHONPATH="$PYTHONPATH:{folder}/site" exec {sys.executable} -S "$@"')
+    return script(folder / "python", f'PYTHONPATH="$PYTHONPATH:{folder}/site" exec {shlex.quote(sys.executable)} -S "$@"')

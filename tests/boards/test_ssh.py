@@ -1,5 +1,6 @@
 """A machine over SSH: an sshd of the tests on the loopback address."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -52,10 +53,13 @@ def test_a_python_that_cannot_be_used_is_one_line(ssh_url, tmp_path):
     (tmp_path / "riscv").write_bytes(header)
     (tmp_path / "riscv").chmod(0o755)
     old = script(tmp_path / "old", 'echo "its Python is 3.9.2; 3.11 or newer is needed" >&2; exit 1')
-    bare = script(tmp_path / "bare", f'exec {sys.executable} -S "$@"')
+    bare = script(tmp_path / "bare", f'exec {shlex.quote(sys.executable)} -S "$@"')
+    plain = tmp_path / "plain"
+    plain.write_text("no program")
     reasons = {
         tmp_path / "riscv": "its Python is for another processor architecture",
         tmp_path / "none": "there is no Python at the path that was given",
+        plain: "its Python must not be executed by this user",
         bare: f"its Python {sys.executable} cannot import numpy: No module named 'numpy'",
         old: "its Python is 3.9.2; 3.11 or newer is needed",
     }

@@ -34,7 +34,8 @@ PACKAGE = Path(__file__).parents[1]
 COPIED = ("*.py", "runtimes/**/*.py", "runtimes/c/kernels/*.c", "measure/__init__.py", "measure/bench.py", "measure/machine.py")
 REASONS = {
     "Host key verification failed": "its host key is unknown or has changed; connect once with ssh and compare the fingerprint",
-    "Permission denied": "no key of this user is accepted there, and passwords are never asked for",
+    "Permission denied (": "no key of this user is accepted there, and passwords are never asked for",
+    "Permission denied": "its Python must not be executed by this user",
     "timed out": f"cannot be reached within {OPTIONS['ConnectTimeout']} s",
     "Exec format error": "its Python is for another processor architecture",
     "No such file or directory": "there is no Python at the path that was given",
