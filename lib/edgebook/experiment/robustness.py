@@ -12,6 +12,7 @@ from edgebook import rows as row_files
 from edgebook.errors import BadInput
 from edgebook.experiment.finalists import is_float_baseline
 from edgebook.experiment.notebook import Notebook
+from edgebook.measure import columns
 from edgebook.measure.measured import Measured
 from edgebook.measure.session import measure_files
 from edgebook.metrics import Metric
@@ -109,8 +110,7 @@ def robustness(nb: Notebook, rows: list[Row], splits: dict[str, np.ndarray]) -> 
             "role": "reference",
             "samples": None,
         }
-        failure = {"status": "failed", "error": result.error}
-        shown = failure if result.error else {"extra": {"robustness": _by_corruption(nb, result, results[0], splits)}}
+        shown = columns.error_columns(result) or {"extra": {"robustness": _by_corruption(nb, result, results[0], splits)}}
         built.append(row_files.build(row, identity, shown))
     row_files.write_rows(nb.run_dir / "rows" / f"{nb.execution}.jsonl", built)
     return built

@@ -70,7 +70,8 @@ def cost_of_file(artifact: Artifact, task: Task, *, core: str | None = None) -> 
     if core is not None:
         counted = core_columns(artifact, task, core)
         if "instructions" not in counted:
-            raise Unsupported(counted.get("error") or counted["extra"]["not_counted"], code="core")
+            extra = counted.get("extra", {})
+            raise Unsupported(counted.get("error") or extra["not_counted"], code=extra.get("unsupported", "other"))
         figures |= {"flash_bytes": counted["flash_bytes"], "ram_bytes": counted["ram_bytes"] + counted["stack_bytes"]}
     return {name: float(value) for name, value in figures.items()}
 

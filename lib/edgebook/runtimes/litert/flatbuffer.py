@@ -157,7 +157,6 @@ def _bytes(tensor, schema) -> int:
 
 def operators(data: bytes) -> list[str]:
     """The names of the operators that a file uses, each once, in order of first use."""
-
     model = read(data)
     used = [model.operatorCodes[op.opcodeIndex] for graph in model.subgraphs for op in graph.operators]
     return list(dict.fromkeys(operator_name(code) for code in used))

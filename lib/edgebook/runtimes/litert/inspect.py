@@ -22,11 +22,9 @@ def inspect(path: Path) -> dict[str, Any]:
     """Plain data about one file: `ops` (operator -> number of nodes), `n_nodes`, `n_quantize` (quantize and dequantize nodes),
     `int8_nodes` (share of the other nodes that read int8: weights count), `macs`, `n_params`, `format`.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
     model = read(Path(path).read_bytes())
     graph = model.subgraphs[0]
-    kinds = {value: name for name, value in vars(schema.TensorType).items() if not name.startswith("_")}
+    kinds = flatbuffer.names("TensorType")
     ops = [
         (
             operator_name(model.operatorCodes[operator.opcodeIndex]),

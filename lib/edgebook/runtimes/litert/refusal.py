@@ -11,7 +11,6 @@ RATIOS = (2.0**-32, 256.0)  # of an operator's scales, between which XNNPACK has
 
 def why_refused(data: bytes) -> str | None:
     """The first operator of a file whose scales no integer arithmetic has, with what to do; None where there is none."""
-
     model = read(data)
     graph = model.subgraphs[0]
     for number, operator in enumerate(graph.operators):
