@@ -9,9 +9,10 @@ import pytest
 from repository import ROOT
 from torch import nn
 
-from edgebook.experiment.suitability import FORMATS, OF_RECURRENT, STAGES, Subject, examine, tried
+from edgebook.experiment.suitability import FORMATS, OF_RECURRENT, RUNTIMES, STAGES, Subject, examine, tried
 from edgebook.models import allow_network, build_model
 from edgebook.models.network_file import VARIABLE
+from edgebook.runtimes.base import runtime
 from edgebook.training.network_check import check_network
 
 NETWORKS = ROOT / "benchmarks" / "layer_networks.py"
@@ -64,10 +65,14 @@ def test_a_reason_comes_with_what_replaces_it(digits):
 
 def test_the_page_has_every_layer_and_a_reason_for_what_does_not_work():
     text = (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")
-    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in re.findall(r"^\|.*\|$", text, re.M)]
-    assert set(table[0][1:]) == {"network", *STAGES, *(f"onnx {precision}" for precision, _ in FORMATS)}
-    assert [line[0] for line in table[2:]] == list(LAYERS.values())
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in re.findall(r"^\|.*\|$", text, re.M)]
+    first, second = (number for number, line in enumerate(lines) if line[0] == "layer")
+    table, files = lines[first:second], lines[second:]
+    assert set(table[0][1:]) == {"network", *STAGES}
+    formats = [(name, precision) for name in RUNTIMES for precision, _ in FORMATS]
+    assert set(files[0][1:]) == {f"{name} {each}" for name, each in formats if each in runtime(name).precisions}
+    assert [line[0] for line in table[2:]] == [line[0] for line in files[2:]] == list(LAYERS.values())
     reasons = re.findall(r"^(\d+)\. .{10,}$", text, re.M)
-    cells = {cell for line in table[2:] for cell in line[1:]}
-    assert {re.sub(r" \(\d+\)", "", cell) for cell in cells} <= {"works", "no", ""}
+    cells = {cell for line in table[2:] + files[2:] for cell in line[1:]}
+    assert {re.sub(r" \(\d+\)", "", cell) for cell in cells} <= {"works", "no", "–"}
     assert {cell.partition("(")[2].rstrip(")") for cell in cells if "(" in cell} == set(reasons)
