@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from edgebook.boards import verify
 from edgebook.compress.prune.channels import prune
 from edgebook.compress.prune.dependency_groups import obtained, prunable
 from edgebook.compress.prune.hidden_units import prune_units
@@ -186,7 +187,7 @@ def _outputs(artifact: Artifact, x: np.ndarray) -> np.ndarray:
     """What the file gives for items (n, ...). Raises Unsupported, without the place of a file that nobody keeps."""
     try:
         with quiet():
-            return runtime(artifact.runtime).side("load").load(artifact.path, threads=1, shape=x.shape[1:]).predict(x)
+            return verify.outputs(artifact.runtime, artifact.path, x)
     except Exception as error:  # a runtime raises anything for a file that it cannot run
         reason = one_line(error).replace(f"{artifact.path}: ", "")
         raise Unsupported(f"{artifact.runtime} does not run the file: {reason}") from error

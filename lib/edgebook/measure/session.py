@@ -31,14 +31,8 @@ from edgebook.naming import short_id
 from edgebook.runtimes.base import Artifact, runtime, source_path
 
 __all__ = ["Measured", "measure_files"]
-OF_SCORES = (
-    "outputs",
-    "items",
-    "error",
-    "unsupported",
-    "kernel_error",
-    "not_scored",
-)  # fields that files of the same bytes share
+# fields that files of the same bytes share
+OF_SCORES = ("outputs", "items", "error", "unsupported", "kernel_error", "not_scored")
 FAILURES = (RuntimeError, OSError, ValueError)  # of one file: the session goes on
 
 

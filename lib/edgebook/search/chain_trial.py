@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from edgebook.boards import verify
 from edgebook.compress.distill.outputs import distill
 from edgebook.compress.prune.channels import prune
 from edgebook.compress.quantize.qat import qat
@@ -138,7 +139,7 @@ def _scores(net: nn.Module, quant: Quant | None, bench: Bench, folder: Path) -> 
     name = runtime(bench.goal.runtime).parent or bench.goal.runtime
     artifact = export(net, bench.task, folder / "scored", runtime=name, quant=quant)
     x, y, metric = bench.task.x_val.numpy(), bench.task.y_val.numpy(), bench.task.metric
-    outputs = runtime(name).side("load").load(artifact.path, threads=1, shape=bench.task.input_shape).predict(x)
+    outputs = verify.outputs(name, artifact.path, x)
     scores, given = (metric.item_scores(found, x, y) for found in (outputs, infer(bench.given, bench.task.x_val).numpy()))
     _, low, high = metric.difference(scores, given, y)
     return {"val_score": metric.score(scores, y), "val_error": standard_error(low, high)}
