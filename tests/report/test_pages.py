@@ -217,6 +217,14 @@ def test_formulas_become_mathml_and_code_and_prices_stay(tmp_path):
     assert "$y$" in text
 
 
+def test_blank_prints_leave_no_trace(tmp_path):
+    prints = [nbformat.v4.new_output("stream", name="stdout", text=text) for text in ("made\n", "\n", "  \n", "done\n")]
+    cells = [nbformat.v4.new_code_cell("make()", outputs=prints, execution_count=1)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "n.ipynb")
+    text = page(tmp_path / "n.ipynb", tmp_path / "n.html", rows=[], home=None).read_text(encoding="utf-8")
+    assert [block.strip() for block in re.findall(r"<pre>([^<]*)</pre>", text) if "make()" not in block] == ["made", "done"]
+
+
 def test_page_without_rows_or_notebook(tmp_path):
     nbformat.write(notebook(), tmp_path / "n.ipynb")
     text = page(tmp_path / "n.ipynb", tmp_path / "quick" / "pages" / "n.html", home=None).read_text(encoding="utf-8")

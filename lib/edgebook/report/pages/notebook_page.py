@@ -95,7 +95,7 @@ def _prepared(notebook: Any, formulas: list[str]) -> Any:
             cell.source = marked(cell.source, formulas)
         if cell.cell_type != "code":
             continue
-        cell.outputs = [output for output in cell.outputs if not output.get("text", "").startswith(WAITING)]
+        cell.outputs = [output for output in cell.outputs if _is_news(output.get("text"))]
         for output in cell.outputs:
             if output.output_type == "stream" and len(output.text) > LONGEST_STREAM:
                 half = LONGEST_STREAM // 2
@@ -106,6 +106,11 @@ def _prepared(notebook: Any, formulas: list[str]) -> Any:
             for kind, alt in _alts(output, cell).items():
                 output.metadata.setdefault(kind, {}).setdefault("alt", alt)
     return notebook
+
+
+def _is_news(text: str | None) -> bool:
+    """Whether an output belongs on the page; text: what it printed, None for another kind of output."""
+    return text is None or (bool(text.strip()) and not text.startswith(WAITING))
 
 
 def marked(text: str, formulas: list[str]) -> str:
