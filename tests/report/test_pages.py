@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
+import subprocess
+import sys
 from html import unescape
 from pathlib import Path
 
@@ -136,6 +138,11 @@ def test_one_machine_is_one_line_whatever_its_load():
     assert len(machines([*rows, rows[0] | {"machine": {"cpu": "another"}}])) == 2
     assert machines([rows[0] | {"machine": None}]) == []
     assert one_line({"a_b": None, "c": 1}) == "c 1"
+
+
+def test_an_index_is_made_without_pytorch():
+    code = "import sys; import edgebook.report.pages.index; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 # Notebook's page

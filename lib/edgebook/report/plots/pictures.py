@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from edgebook.report import theme
+
+if TYPE_CHECKING:  # a report is made without PyTorch, whose import takes seconds
+    from torch import Tensor
 
 
 def matrices(tensors: Mapping[str, Tensor], *, title: str, decimals: int = 0) -> Figure:
